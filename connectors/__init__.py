@@ -1,0 +1,1 @@
+"""Connectors: one folder per vendor, one interface, no vendor's name anywhere else."""

@@ -1,0 +1,275 @@
+"""What crosses the border between hub, mappings and connectors: frozen records only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from connectors.errors import ConnectorError
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+FieldType = Literal[
+    "string",
+    "text",
+    "html",
+    "integer",
+    "number",
+    "boolean",
+    "date",
+    "datetime",
+    "email",
+    "phone",
+    "url",
+    "picklist",
+    "multipicklist",
+    "reference",
+    "id",
+]
+
+
+class Observe(Protocol):
+    """Told of every answer of the vendor, errors too."""
+
+    def __call__(self, status: int, headers: Mapping[str, str], ms: float) -> None:
+        """Take the HTTP status, the headers and how long the call took in milliseconds."""
+
+
+class Spend(Protocol):
+    """Asked before every call to the vendor.
+
+    Keyword arguments name limits of the connector (``Limit.name``) and say how many units of
+    each the call costs. Raises Throttled when the account's budget does not allow it now.
+    """
+
+    def __call__(self, **units: int) -> None:
+        """Charge the account's budget, or raise Throttled."""
+
+
+def _ignore_answer(status: int, headers: Mapping[str, str], ms: float) -> None:
+    """Keep nothing of an answer."""
+
+
+def _spend_freely(**units: int) -> None:
+    """Allow every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant's account at a vendor, as one connector call sees it.
+
+    ``base_url`` is what the vendor gave us to call (scheme, host and port, no trailing slash).
+    ``settings`` holds what the connection keeps about the account, never secrets.
+    """
+
+    id: str
+    base_url: str
+    token: str = field(repr=False)
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+    observe: Observe = _ignore_answer
+    spend: Spend = _spend_freely
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of the vendor, with its source.
+
+    kind: ``window`` allows ``capacity`` units in any ``period_s`` seconds; ``day`` is a
+    window that belongs to the whole account, of which we use only the share that the tenant
+    grants; ``concurrency`` allows ``capacity`` calls at the same time (``period_s`` is then
+    how long a call may hold its place).
+    """
+
+    name: str
+    kind: Literal["window", "day", "concurrency"]
+    capacity: int
+    period_s: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReading:
+    """What the vendor's headers say of one limit: ``used`` of ``capacity``, or what remains."""
+
+    name: str
+    capacity: int | None = None
+    remaining: int | None = None
+    resets_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth:
+    """OAuth facts of a vendor, as data.
+
+    ``{base}`` in the URLs is the connection's login URL. ``keeps`` names what is kept of the
+    token answer as connection settings. ``token_auth`` says how the client authenticates.
+    ``default_lifetime_s`` is used when the token answer has no ``expires_in``.
+    """
+
+    login_url: str
+    authorize_url: str
+    token_url: str
+    revoke_url: str | None
+    scopes: tuple[str, ...]
+    has_pkce: bool = True
+    token_auth: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+    keeps: tuple[str, ...] = ()
+    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    default_lifetime_s: float = 3600.0
+    #: Fields for a person who registers the app: label to sentence.
+    asks: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAuth:
+    """An account reached with keys that a person pastes: field name to label."""
+
+    fields: Mapping[str, str]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value of a picklist."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A kind of record in an account, such as Lead."""
+
+    name: str
+    label: str
+    is_custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an object, as the account really has it.
+
+    ``max_chars`` is None where the vendor names no limit. ``choices`` is empty unless the type is a
+    picklist; ``is_restricted`` says that no other value is accepted. ``references`` names the
+    objects that a reference may point to.
+    """
+
+    name: str
+    label: str
+    type: FieldType
+    is_required: bool = False
+    max_chars: int | None = None
+    choices: tuple[Choice, ...] = ()
+    is_restricted: bool = False
+    is_custom: bool = False
+    is_unique: bool = False
+    can_create: bool = True
+    can_update: bool = True
+    can_match: bool = True
+    references: tuple[str, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What an admin of the vendor's account must still do, and how; done todos are not listed."""
+
+    title: str
+    how: str
+    is_blocking: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RecordId:
+    """A record of the vendor."""
+
+    object: str
+    id: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One record to write.
+
+    ``key`` is derived from event, mapping and step and never changes: writing the same key
+    again must not make a second record. ``record_id`` is set when the record is known to exist;
+    it is then updated and nothing is created. ``fields`` are final values: update modes
+    have been applied. A value of None clears the field.
+    """
+
+    key: str
+    object: str
+    fields: Mapping[str, JSON]
+    record_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one write: a record, or an error that says what happens next."""
+
+    record: RecordId | None = None
+    is_new: bool | None = None
+    error: ConnectorError | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an outcome that is both or neither."""
+        if (self.record is None) == (self.error is None):
+            message = "an outcome has exactly one of record and error"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A question to the vendor: which records have this key, or these field values?
+
+    Exactly one of ``key`` (a Write's key) and ``by`` (field to value, all must be equal) is given. ``read``
+    names the fields whose present values are wanted.
+    """
+
+    object: str
+    key: str | None = None
+    by: Mapping[str, JSON] = field(default_factory=dict)
+    read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An existing record that answers a lookup; ``label`` is how a person knows it."""
+
+    record: RecordId
+    label: str
+    values: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to one lookup; empty when there is no such record."""
+
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A record that the vendor's users have closed (won, solved, done)."""
+
+    record: RecordId
+    closed_at: datetime
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A request that a vendor sent to us: headers with lower-case names, and the raw body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+ReadLimits = Callable[[int, Mapping[str, str]], Sequence[LimitReading]]
