@@ -105,7 +105,9 @@ class LimitReading:
 class OAuth:
     """OAuth facts of a vendor, as data.
 
-    ``{base}`` in the URLs is the connection's login URL. ``keeps`` names what is kept of the
+    ``{base}`` in the URLs is the connection's login URL, ``{api}`` its API URL: ``api_url`` where the
+    connection uses the vendor's own ``login_url``, else (a sandbox) the login URL. ``api_url`` is also
+    the account's base URL when the token answer names none. ``keeps`` names what is kept of the
     token answer as connection settings. ``token_auth`` says how the client authenticates.
     ``default_lifetime_s`` is used when the token answer has no ``expires_in``.
     """
@@ -120,6 +122,7 @@ class OAuth:
     keeps: tuple[str, ...] = ()
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     default_lifetime_s: float = 3600.0
+    api_url: str | None = None
     #: Fields for a person who registers the app: label to sentence.
     asks: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
@@ -265,11 +268,17 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A request that a vendor sent to us: headers with lower-case names, and the raw body."""
+    """A request that a vendor sent to us: headers with lower-case names, and the raw body.
+
+    ``url`` is the address that the vendor was told to call. ``secret`` is what the vendor signs with: the
+    app's client secret, or the key of the subscription.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     url: str
+    method: str = "POST"
+    secret: str = field(default="", repr=False)
 
 
 ReadLimits = Callable[[int, Mapping[str, str]], Sequence[LimitReading]]
