@@ -1,0 +1,1 @@
+"""The hub: takes events, keeps them, and delivers them to every connected account."""

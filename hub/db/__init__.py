@@ -1,0 +1,1 @@
+"""The database: one module per aggregate, tenants kept apart in ``tenancy``."""

@@ -1,0 +1,1 @@
+"""Migrations; each runs beside the previous release."""

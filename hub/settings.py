@@ -1,0 +1,181 @@
+"""Settings, read from the environment once; nothing else reads ``os.environ``.
+
+Every setting is ``AFTERBEEP_<NAME>``. Where a setting is a secret, ``AFTERBEEP_<NAME>_FILE`` may name a
+file that holds it. Each connector has settings of its own, ``AFTERBEEP_<CONNECTOR>_CLIENT_ID``,
+``_CLIENT_SECRET``, ``_LOGIN_URL`` and ``_APP_URL``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "AFTERBEEP_"
+
+
+class SettingsProblem(Exception):
+    """A setting is missing or wrong; the message says which, where and what to do."""
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Reads ``AFTERBEEP_<NAME>_FILE``: the value is what the file holds."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base class fixes the signature
+        """Give the file's text for one field, or None when no file is named."""
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        name = os.environ.get(variable)
+        if not name:
+            return None, field_name, False
+        try:
+            return Path(name).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as err:
+            reason = err.strerror or "cannot be read"
+            raise SettingsProblem(f"{variable} names {name}: {reason}.") from err
+
+    def __call__(self) -> dict[str, Any]:
+        """Give all values that come from files."""
+        found = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, _, _ = self.get_field_value(field, name)
+            if value is not None:
+                found[name] = value
+        return found
+
+
+class Settings(BaseSettings):
+    """All settings of hub, workers and commands."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("var"), description="Where embedded servers and keys are kept")
+    database_url: SecretStr | None = Field(
+        None, description="A PostgreSQL URL; an embedded server is started when it is not set"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="A Redis URL; an embedded server is started when it is not set"
+    )
+    host: str = Field("127.0.0.1", description="The address that the hub listens on")
+    port: int = Field(8080, ge=1, le=65_535, description="The port that the hub listens on")
+    public_url: str | None = Field(
+        None, description="The address that browsers and vendors reach the hub at"
+    )
+    master_keys: SecretStr | None = Field(
+        None,
+        description="Keys that wrap the tenants' keys, newest first: name:base64 of 32 bytes, separated "
+        "by commas; a file in the data folder is made when it is not set",
+    )
+    allow_loopback_vendors: bool = Field(
+        default=False, description="Let connections point at sandboxes on this machine"
+    )
+    hub_processes: int = Field(2, ge=1, le=64, description="Processes that answer HTTP")
+    hub_threads: int = Field(8, ge=1, le=64, description="Threads in each of them")
+    worker_processes: int = Field(2, ge=1, le=64, description="Processes that deliver")
+    events_per_minute: int = Field(
+        60_000, ge=1, description="Events that one API key may post in a minute"
+    )
+    requests_per_minute: int = Field(
+        1_200, ge=1, description="Other API requests that one key may make in a minute"
+    )
+    sign_ins_per_minute: int = Field(
+        10, ge=1, description="Failed sign-ins from one address, or to one account, in a minute"
+    )
+    session_hours: int = Field(12, ge=1, description="How long a sign-in lasts without use")
+    lease_s: float = Field(
+        120.0, gt=0, description="How long a worker may hold rows before they are looked after"
+    )
+    sweep_s: float = Field(1.0, gt=0, description="How often waiting work is looked for")
+    account_share: float = Field(
+        0.9, gt=0, le=1, description="The part of an account's limits that we use by default"
+    )
+    urgent_reserve: float = Field(
+        0.1, ge=0, lt=1, description="The part of our share that only urgent rows may use"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class fixes the signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class fixes the signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is passed, then the environment, then the named files."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a PostgreSQL URL, such as postgresql://user:secret@host/name")
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """The hub's address for links and callbacks, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSettings:
+    """What the operator registered at one vendor. Each is None or empty when it is not set."""
+
+    client_id: str | None
+    client_secret: str | None
+    login_url: str | None
+    app_url: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether tenants can connect."""
+        return bool(self.client_id and self.client_secret)
+
+
+def vendor_settings(connector: str, env: Mapping[str, str] | None = None) -> VendorSettings:
+    """Read one connector's settings; a ``_FILE`` variable names a file that holds the value."""
+    source = os.environ if env is None else env
+
+    def read(name: str) -> str | None:
+        variable = f"{PREFIX}{connector.upper()}_{name}"
+        if file := source.get(f"{variable}_FILE"):
+            try:
+                return Path(file).read_text(encoding="utf-8").strip()
+            except OSError as err:
+                reason = err.strerror or "cannot be read"
+                raise SettingsProblem(f"{variable}_FILE names {file}: {reason}.") from err
+        return source.get(variable) or None
+
+    return VendorSettings(
+        client_id=read("CLIENT_ID"),
+        client_secret=read("CLIENT_SECRET"),
+        login_url=read("LOGIN_URL"),
+        app_url=read("APP_URL"),
+    )
+
+
+def load(**overrides: Any) -> Settings:
+    """Read all settings; raises SettingsProblem that names every wrong one."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as err:
+        wrong = [
+            f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in err.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsProblem("; ".join(wrong) + ".") from None
+
+
+@cache
+def settings() -> Settings:
+    """Give the process's settings."""
+    return load()
