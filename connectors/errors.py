@@ -8,7 +8,6 @@
     ├── Rejected         this row is parked; a person must change something
     ├── Ambiguous        this row is parked with candidates; a person must choose
     ├── NeedsReconnect   the connection stops and keeps its rows; the tenant is told
-    │   └── TokenExpired     refresh the token once and call again; nothing was written
     │   └── TokenExpired refresh once and try again; nothing was written
     ├── Uncertain        the request may have been carried out; ask before sending again
     └── ContractBroken   the answer is not what the documents say; park and alert
@@ -84,10 +83,6 @@ class Ambiguous(ConnectorError):
 
 class NeedsReconnect(ConnectorError):
     """The account no longer accepts our authorisation."""
-
-
-class TokenExpired(NeedsReconnect):
-    """The access token is refused: refresh it once and try again. Nothing was written."""
 
 
 class TokenExpired(NeedsReconnect):
