@@ -1,0 +1,1 @@
+"""HubSpot: contacts, companies, deals, tickets, tasks and notes on the date-based API."""
