@@ -240,11 +240,11 @@ def facts(data: Voicemail) -> dict[str, Any]:
 
 
 def with_transcript_text(data: dict[str, Any]) -> dict[str, Any]:
-    """Add ``transcript.text``, the segments joined by line breaks, to plain event data."""
-    transcript = data.setdefault("transcript", {})
+    """Give plain event data with ``transcript.text`` added: the segments joined by line breaks."""
+    transcript = data.get("transcript", {})
     lines = [segment["text"] for segment in transcript.get("segments", ())]
-    if lines:
-        transcript["text"] = "\n".join(lines)
-    return data
+    if not lines:
+        return data
+    return {**data, "transcript": {**transcript, "text": "\n".join(lines)}}
 
 
