@@ -1,0 +1,1 @@
+"""Turn a transcript into the canonical event, without any network."""

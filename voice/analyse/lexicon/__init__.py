@@ -1,0 +1,1 @@
+"""Words and patterns of many languages, as data."""
