@@ -105,10 +105,11 @@ class LimitReading:
 class OAuth:
     """OAuth facts of a vendor, as data.
 
-    ``{base}`` in the URLs is the connection's login URL, ``{api}`` its API URL: ``api_url`` where the
-    connection uses the vendor's own ``login_url``, else (a sandbox) the login URL. ``api_url`` is also
-    the account's base URL when the token answer names none. ``keeps`` names what is kept of the
-    token answer as connection settings. ``token_auth`` says how the client authenticates.
+    ``{base}`` in the URLs is the connection's login URL, ``{api}`` its API URL: ``api_url``
+    where the connection uses the vendor's own ``login_url``, else (a sandbox) the login URL.
+    ``api_url`` is also the account's base URL when the token answer names none. ``keeps`` names
+    what is kept of the token answer as connection settings. ``token_auth`` says how the client
+    authenticates.
     ``default_lifetime_s`` is used when the token answer has no ``expires_in``.
     """
 
@@ -270,8 +271,8 @@ class Closure:
 class WebhookRequest:
     """A request that a vendor sent to us: headers with lower-case names, and the raw body.
 
-    ``url`` is the address that the vendor was told to call. ``secret`` is what the vendor signs with: the
-    app's client secret, or the key of the subscription.
+    ``url`` is the address that the vendor was told to call. ``secret`` is what the vendor signs
+    with: the app's client secret, or the key of the subscription.
     """
 
     headers: Mapping[str, str]

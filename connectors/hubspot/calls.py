@@ -17,15 +17,10 @@ from functools import lru_cache
 from typing import Any
 
 from hubspot.crm.objects import ApiClient, ApiException, Configuration
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 
 from connectors.errors import ConnectorError, ContractBroken, Unavailable, Uncertain
+from connectors.http import network_error
 from connectors.hubspot.refusals import refused
 from connectors.record import Account
 
@@ -143,12 +138,8 @@ def _send(
         if not err.status:
             raise Unavailable("HubSpot cannot be reached safely: TLS failed.") from err
         return err.status, _lower(err.headers or {}), err.body or ""
-    except (NewConnectionError, ConnectTimeoutError, NameResolutionError, SSLError) as err:
-        raise Unavailable("HubSpot cannot be reached.") from err
     except HTTPError as err:
-        if is_write:
-            raise Uncertain("The connection broke before HubSpot's answer came.") from err
-        raise Unavailable("The connection to HubSpot broke.") from err
+        raise network_error(err, vendor="HubSpot", is_write=is_write) from err
     except UnicodeDecodeError as err:
         raise ContractBroken("HubSpot's refusal cannot be read.") from err
 

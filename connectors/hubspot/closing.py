@@ -27,7 +27,7 @@ _STAGES = {
 _CHANGED = "hs_lastmodifieddate"
 #: Signatures older than this are refused.
 #: Source: https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
-#: (2026-11-22)
+#: seen 2026-11-22
 _MAX_AGE_S = 300
 
 

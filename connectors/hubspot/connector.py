@@ -37,6 +37,8 @@ class HubSpot:
     name = "hubspot"
     label = "HubSpot"
     max_batch = writing.MAX_BATCH
+    # Our key is a property with unique values: HubSpot itself keeps a second record out.
+    safe_to_repeat = True
     hosts = ("api.hubapi.com", ".hubapi.com", "app.hubspot.com", ".hubspot.com")
     oauth = OAuth(
         login_url="https://app.hubspot.com",
@@ -89,7 +91,7 @@ class HubSpot:
         """Read what is left of the window; a search's answer says nothing."""
         del status  # The headers mean the same in a refusal.
         # Source: https://developers.hubspot.com/changelog/rate-limit-headers-will-now-appear-for-oauth-authenticated-calls
-        # (2026-11-22)
+        # seen 2026-11-22
         capacity = _number(headers.get("x-hubspot-ratelimit-max"))
         remaining = _number(headers.get("x-hubspot-ratelimit-remaining"))
         if capacity is None and remaining is None:
@@ -101,7 +103,7 @@ class HubSpot:
     def identify(self, account: Account) -> tuple[str, str]:
         """Give the portal's id and a name for it; HubSpot tells no company name to apps."""
         # Source: https://developers.hubspot.com/docs/api-reference/latest/account/account-information/get-account-details
-        # (2026-11-22)
+        # seen 2026-11-22
         said = call(account, "GET", paths.ACCOUNT).body
         portal = str(said.get("portalId"))
         name = said.get("portalName") or account.settings.get("hub_domain")

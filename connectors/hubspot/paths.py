@@ -17,7 +17,7 @@ REVOKE = f"/oauth/{API_VERSION}/token/revoke"
 def batch(object_name: str, verb: str) -> str:
     """Give the address of a batch call; the verb is upsert, update or read."""
     # Source: https://developers.hubspot.com/docs/api-reference/2026-03/crm/objects/custom-objects/batch/upsert-custom-objects
-    # (2026-11-22)
+    # seen 2026-11-22
     return f"/crm/objects/{API_VERSION}/{_part(object_name)}/batch/{verb}"
 
 
@@ -30,7 +30,7 @@ def search(object_name: str) -> str:
 def associate(object_name: str, target: str) -> str:
     """Give the address that makes default associations from one object to another."""
     # Source: https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associate-records/batch/create-associations
-    # (2026-11-22)
+    # seen 2026-11-22
     return (
         f"/crm/associations/{API_VERSION}/{_part(object_name)}/{_part(target)}"
         "/batch/associate/default"

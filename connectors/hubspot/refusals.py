@@ -24,12 +24,13 @@ from connectors.errors import (
     Unavailable,
     Uncertain,
 )
+from connectors.http import redacted
 from connectors.hubspot.objects import label_of
 from connectors.record import Candidate, RecordId
 
 _UNAUTHORIZED, _FORBIDDEN, _TIMEOUT, _CONFLICT = 401, 403, 408, 409
 _LOCKED, _TOO_MANY, _MIGRATING = 423, 429, 477
-_BUSY, _SERVER_ERRORS = 503, 500
+_BUSY, _SERVER_ERRORS, _BAD_REQUEST = 503, 500, 400
 
 #: "Contact already exists. Existing ID: 123"
 #: Source: https://github.com/HubSpot/hubspot-api-python/issues/51 (2026-11-22)
@@ -72,21 +73,23 @@ def refused(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) ->
         return NeedsReconnect(_missing_scopes(body), code=category, status=status)
     if status in {_LOCKED, _TOO_MANY, _MIGRATING}:
         return _throttled(status, headers, body)
-    if status == _BUSY:
-        return Unavailable("HubSpot is not available at the moment.", code=category, status=status)
     if status >= _SERVER_ERRORS or status == _TIMEOUT:
-        return Uncertain(
-            f"HubSpot failed with {status} and did not say what it had done.",
-            code=category,
-            status=status,
+        return _failed(status, category)
+    if status < _BAD_REQUEST:
+        return ContractBroken(
+            "HubSpot wants to send us to another address, which we do not follow.", status=status
         )
     return row_refused(body, status=status)
 
 
 def row_refused(
-    error: Mapping[str, Any], *, object_name: str = "", status: int = 207
+    error: Mapping[str, Any],
+    *,
+    object_name: str = "",
+    status: int = 207,
+    sent: Mapping[str, str] | None = None,
 ) -> ConnectorError:
-    """Give the error for one record that was refused."""
+    """Give the error for one record that was refused; its sentence repeats nothing that was sent."""
     category = str(error.get("category") or "")
     message = str(error.get("message") or "")
     passing = _not_the_records_fault(error, category, status)
@@ -112,8 +115,17 @@ def row_refused(
     if not category and not message:
         return ContractBroken(f"HubSpot refused with {status} and no reason.", status=status)
     return Rejected(
-        f'HubSpot refused the record: "{_harmless(message)}"', code=category or None, status=status
+        f'HubSpot refused the record: "{redacted(message, (sent or {}).values())}"',
+        code=category or None,
+        status=status,
     )
+
+
+def _failed(status: int, category: str | None) -> ConnectorError:
+    if status == _BUSY:
+        return Unavailable("HubSpot is not available now.", code=category, status=status)
+    said = f"HubSpot failed with {status} and did not say what it had done."
+    return Uncertain(said, code=category, status=status)
 
 
 def _not_the_records_fault(
@@ -142,6 +154,9 @@ def invalid_properties(error: Mapping[str, Any]) -> list[Invalid]:
             for row in listed
             if isinstance(row, Mapping) and row.get("name")
         ]
+    found += [
+        Invalid(name, "MISSING_REQUIRED_PROPERTY") for name in _texts(context(error), "properties")
+    ]
     for detail in details(error):
         names = _texts(context(detail), "propertyName") or _texts(detail, "in")
         code = str(detail.get("code") or detail.get("subCategory") or "INVALID")
@@ -216,13 +231,3 @@ def _texts(part: Mapping[str, Any], name: str) -> list[str]:
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         return [str(one) for one in value]
     return []
-
-
-def _harmless(message: str) -> str:
-    """Keep the vendor's sentence without what may be a caller's words.
-
-    Quoted parts, e-mail addresses and long digits are values that we sent.
-    """
-    plain = re.sub(r"\S+@\S+", "(e-mail)", message)
-    plain = re.sub(r"\+?\d[\d ()-]{6,}\d", "(number)", plain)
-    return plain[:300]

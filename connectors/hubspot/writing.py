@@ -126,13 +126,16 @@ class _Batch:
             raise made.error
         said = made.answer.body
         if len(rows) == 1:
-            rows[0].error = row_refused(said, object_name=self._object, status=made.answer.status)
+            self._refuse(rows[0], said, made.answer.status)
             return []
         guilty = _guilty(rows, said)
         for row in guilty:
-            row.error = row_refused(said, object_name=self._object, status=made.answer.status)
+            self._refuse(row, said, made.answer.status)
         rest = [row for row in rows if row.is_open]
         return _halves(rest) if not guilty else [rest] if rest else []
+
+    def _refuse(self, row: Row, error: Mapping[str, Any], status: int) -> None:
+        row.error = row_refused(error, object_name=self._object, status=status, sent=row.properties)
 
     def _settle(self, rows: list[Row], answer: Answer) -> list[list[Row]]:
         """Match results and errors to rows; their order is not the order of the inputs."""
@@ -148,11 +151,11 @@ class _Batch:
             has_stray = has_stray or not named
             for row in named:
                 if row.is_open:
-                    row.error = row_refused(error, object_name=self._object, status=answer.status)
+                    self._refuse(row, error, answer.status)
         rest = [row for row in rows if row.is_open]
         if rest and has_stray:
             if len(rows) == 1:
-                rest[0].error = row_refused(answer.errors[0], object_name=self._object)
+                self._refuse(rest[0], answer.errors[0], answer.status)
                 return []
             return _halves(rest) if len(rest) == len(rows) else [rest]
         _fail_uncertain(rest, Uncertain("HubSpot's answer does not name this record."))

@@ -1,0 +1,91 @@
+"""The sandbox's associations: kept in both directions, made once however often they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.hubspot.sandbox_documents import Document, error
+from connectors.hubspot.sandbox_records import Answered
+from connectors.sandbox.store import Store
+
+#: HubSpot's own default types; a pair that is not named here gets 0.
+#: Source: https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associations-guide (2026-11-22)
+_TYPES = {
+    ("contacts", "companies"): 279,
+    ("companies", "contacts"): 280,
+    ("deals", "contacts"): 3,
+    ("contacts", "deals"): 4,
+    ("contacts", "tickets"): 15,
+    ("tickets", "contacts"): 16,
+    ("notes", "contacts"): 202,
+    ("tasks", "contacts"): 204,
+    ("notes", "companies"): 190,
+    ("tasks", "companies"): 192,
+    ("notes", "deals"): 214,
+    ("tasks", "deals"): 216,
+    ("notes", "tickets"): 228,
+    ("tasks", "tickets"): 230,
+}
+
+
+class Associations:
+    """The associations of all accounts."""
+
+    def __init__(self, store: Store) -> None:
+        """Work on this store."""
+        self._store = store
+
+    def make(self, account: str, kind: str, other: str, inputs: Sequence[Document]) -> Answered:
+        """Make default associations; a pair whose record is missing is an error of its own."""
+        pairs = [(str(one["from"]["id"]), str(one["to"]["id"])) for one in inputs]
+        have = self._ids(account, kind, [left for left, _ in pairs])
+        have_other = self._ids(account, other, [right for _, right in pairs])
+        spec = _spec(kind, other)
+        results: list[Document] = []
+        errors: list[Document] = []
+        for left, right in pairs:
+            missing = [one for one, ids in ((left, have), (right, have_other)) if one not in ids]
+            if missing:
+                text = f"One or more ids do not exist: {missing[0]}"
+                errors.append(error("OBJECT_NOT_FOUND", text, context={"ids": missing}))
+                continue
+            self._store.keep(_place(account, kind, left, other), right, {})
+            self._store.keep(_place(account, other, right, kind), left, {})
+            results.append({"from": {"id": left}, "to": {"id": right}, "associationSpec": spec})
+        document: Document = {"status": "COMPLETE", "results": results}
+        if errors:
+            document |= {"numErrors": len(errors), "errors": errors}
+        return Answered(207 if errors else 200, document)
+
+    def read(self, account: str, kind: str, other: str, inputs: Sequence[Document]) -> Answered:
+        """List what each record is associated with."""
+        results: list[Document] = []
+        for one in inputs:
+            left = str(one.get("id"))
+            found = self._store.all_kept(_place(account, kind, left, other))
+            results.append(
+                {
+                    "from": {"id": left},
+                    "to": [
+                        {"toObjectId": int(right), "associationTypes": [_label(kind, other)]}
+                        for right in found
+                    ],
+                }
+            )
+        return Answered(200, {"status": "COMPLETE", "results": results})
+
+    def _ids(self, account: str, kind: str, ids: Sequence[str]) -> set[str]:
+        return {record.id for record in self._store.find_any(account, kind, "id", ids)}
+
+
+def _place(account: str, kind: str, record_id: str, other: str) -> str:
+    return f"association:{account}:{kind}:{record_id}:{other}"
+
+
+def _spec(kind: str, other: str) -> Document:
+    number = _TYPES.get((kind, other), 0)
+    return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+
+
+def _label(kind: str, other: str) -> Document:
+    return {"category": "HUBSPOT_DEFINED", "typeId": _TYPES.get((kind, other), 0), "label": None}
