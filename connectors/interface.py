@@ -41,6 +41,8 @@ class Connector(Protocol):
     oauth: OAuth | KeyAuth
     limits: tuple[Limit, ...]
     max_batch: int
+    #: Whether the vendor itself refuses a second record of a key, even while the first write is on its way.
+    safe_to_repeat: bool
     #: Host names that a connection's base URL may have; a leading dot stands for subdomains.
     hosts: tuple[str, ...]
 

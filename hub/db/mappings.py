@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hub.db.base import Base, Created, TenantOwned, new_id
+from hub.db import audit
+from hub.db.base import Base, Created, TenantOwned, new_id, now
+from hub.db.connections import Connection
+from hub.db.tenancy import TenantSession
+from hub.db.tenants import touch_plan
 from mappings.event import EVENT_TYPE
 
 
@@ -42,3 +46,126 @@ class MappingVersion(TenantOwned, Created, Base):
     source: Mapped[str]
     author: Mapped[str]
     note: Mapped[str] = mapped_column(default="")
+
+
+class EditConflict(Exception):
+    """Somebody saved a newer version since this one was opened; ``newest`` is its number."""
+
+    def __init__(self, newest: int) -> None:
+        """Keep the newest version's number."""
+        super().__init__(f"Version {newest} was saved in the meantime.")
+        self.newest = newest
+
+
+class NameTaken(Exception):
+    """The tenant has another mapping of this name."""
+
+
+def save(
+    session: TenantSession,
+    *,
+    connection_id: str,
+    name: str,
+    document: dict[str, Any],
+    source: str,
+    author: str,
+    note: str = "",
+    mapping_id: str | None = None,
+    expected_version: int | None = None,
+) -> FieldMapping:
+    """Save and publish a new mapping, or the next version of one; check it before.
+
+    Raises EditConflict when ``expected_version`` is no longer the newest, NameTaken, and
+    LookupError when there is no such mapping or connection.
+    """
+    _refuse_taken_name(session, name, mapping_id)
+    if session.scalars(select(Connection.id).where(Connection.id == connection_id)).first() is None:
+        raise LookupError("There is no such connection.")
+    if mapping_id is None:
+        row = FieldMapping(connection_id=connection_id, name=name, version=0)
+        session.add(row)
+        session.flush()
+        newest = 0
+    else:
+        row = locked(session, mapping_id)
+        newest = newest_number(session, mapping_id)
+        if expected_version is not None and expected_version != newest:
+            raise EditConflict(newest)
+        row.connection_id, row.name = connection_id, name
+    row.version = newest + 1
+    session.add(
+        MappingVersion(
+            mapping_id=row.id,
+            number=row.version,
+            document=document,
+            source=source,
+            author=author,
+            note=note,
+        )
+    )
+    _changed(session, row, author, "mapping.saved", {"version": row.version, "note": bool(note)})
+    return row
+
+
+def publish(session: TenantSession, mapping_id: str, number: int, *, actor: str) -> FieldMapping:
+    """Make an older (or the newest) version the one that new events are planned by.
+
+    Raises LookupError when there is no such version.
+    """
+    row = locked(session, mapping_id)
+    if session.get(MappingVersion, (mapping_id, number)) is None:
+        raise LookupError(f"The mapping has no version {number}.")
+    row.version = number
+    _changed(session, row, actor, "mapping.published", {"version": number})
+    return row
+
+
+def set_active(
+    session: TenantSession, mapping_id: str, *, is_active: bool, actor: str
+) -> FieldMapping:
+    """Let a mapping apply to new events, or not; what is planned goes on."""
+    row = locked(session, mapping_id)
+    row.is_active = is_active
+    _changed(session, row, actor, "mapping.activated" if is_active else "mapping.deactivated", {})
+    return row
+
+
+def archive(session: TenantSession, mapping_id: str, *, actor: str) -> None:
+    """Put a mapping away; its versions and the rows that name them stay."""
+    row = locked(session, mapping_id)
+    row.is_active, row.archived_at = False, now()
+    row.name = f"{row.name} (archived {row.id[-6:]})"
+    _changed(session, row, actor, "mapping.archived", {})
+
+
+def locked(session: TenantSession, mapping_id: str) -> FieldMapping:
+    """Give a mapping for changing it; raises LookupError."""
+    row = session.scalars(
+        select(FieldMapping)
+        .where(FieldMapping.id == mapping_id, FieldMapping.archived_at.is_(None))
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise LookupError("There is no such mapping.")
+    return row
+
+
+def newest_number(session: TenantSession, mapping_id: str) -> int:
+    """Give the number of the newest saved version, which need not be the published one."""
+    return session.scalars(
+        select(func.max(MappingVersion.number)).where(MappingVersion.mapping_id == mapping_id)
+    ).one()
+
+
+def _refuse_taken_name(session: TenantSession, name: str, mapping_id: str | None) -> None:
+    other = session.scalars(select(FieldMapping.id).where(FieldMapping.name == name)).first()
+    if other is not None and other != mapping_id:
+        raise NameTaken(f'There is a mapping named "{name}" already.')
+
+
+def _changed(
+    session: TenantSession, row: FieldMapping, actor: str, action: str, facts: dict[str, Any]
+) -> None:
+    session.flush()
+    touch_plan(session)
+    audit.record(session, actor=actor, action=action, target=row.id, facts=facts)

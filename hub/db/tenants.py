@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.db.base import Base, Created, new_id
+from hub.db.tenancy import TenantSession
 
 
 class Tenant(Created, Base):
@@ -32,3 +34,12 @@ class Tenant(Created, Base):
     def dropped_buckets(self) -> frozenset[str]:
         """Buckets whose voicemails are kept but lead to no action; spam unless set otherwise."""
         return frozenset(self.settings.get("drop_buckets", ["spam"]))
+
+
+def touch_plan(session: TenantSession) -> None:
+    """Say that what an event leads to has changed, so that no process plans by what it remembers."""
+    session.execute(
+        update(Tenant)
+        .where(Tenant.id == session.tenant_id)
+        .values(plan_revision=Tenant.plan_revision + 1)
+    )

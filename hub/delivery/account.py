@@ -1,0 +1,87 @@
+"""The account of a connection as a connector sees it: fresh token, and every call charged and observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from connectors.errors import NeedsReconnect, Throttled, TokenExpired
+from connectors.record import Account
+from connectors.registry import connector
+from hub.context import Hub
+from hub.db.connections import Connection
+from hub.delivery.budget import AccountKey, Budget
+from hub.oauth import tokens
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Line:
+    """A way to call one connection's vendor; ``calls`` counts the answers it got."""
+
+    hub: Hub
+    connection: Connection
+    budget: Budget
+    is_urgent: bool = False
+    calls: int = 0
+    last_status: int | None = None
+    _key: AccountKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out which remote account's budget this connection uses."""
+        self._key = AccountKey.of(self.connection, self.hub.settings.account_share)
+
+    def call(self, ask: Callable[[Account], T]) -> T:
+        """Let a connector use the account; once more with a fresh token when the vendor calls it expired.
+
+        Raises what the connector raises; NeedsReconnect when the fresh token is refused too.
+        """
+        token = tokens.current(self.hub, self.connection.tenant_id, self.connection.id)
+        try:
+            return ask(self._account(token.value))
+        except TokenExpired:
+            token = tokens.current(
+                self.hub,
+                self.connection.tenant_id,
+                self.connection.id,
+                refused_version=token.version,
+            )
+        try:
+            return ask(self._account(token.value))
+        except TokenExpired as err:
+            raise NeedsReconnect(err.detail, code=err.code, status=err.status) from err
+
+    def stay_away(self, retry_after_s: float) -> None:
+        """Slow the whole account down: the vendor said so."""
+        self.budget.throttled(self._key, retry_after_s)
+
+    def wait_s(self, units: Mapping[str, int]) -> float:
+        """Give how long to wait before these units could be charged."""
+        return self.budget.check(self._key, units, is_urgent=self.is_urgent)
+
+    def _account(self, token: str) -> Account:
+        return Account(
+            id=self.connection.account_id or "",
+            base_url=self.connection.base_url or "",
+            token=token,
+            settings=self.connection.settings,
+            observe=self._observe,
+            spend=self._spend,
+        )
+
+    def _spend(self, **units: int) -> None:
+        self.budget.take(self._key, units, is_urgent=self.is_urgent)
+
+    def _observe(self, status: int, headers: Mapping[str, str], ms: float) -> None:
+        del ms  # the drain measures the whole write
+        self.calls += 1
+        self.last_status = status
+        readings = connector(self.connection.connector).read_limits(status, headers)
+        self.budget.observe(self._key, readings)
+
+
+def is_ours(err: Throttled) -> bool:
+    """Tell whether it was our own budget that said no, and not the vendor."""
+    return err.code == "budget"

@@ -1,0 +1,200 @@
+"""Taking rows to send: one drain per connection at a time, and every row in its hands at most once.
+
+The lock is PostgreSQL's: it ends with the process that holds it, however that ends. So a drain that
+has the lock knows that rows of its connection that are still in ``sending`` belong to nobody, and
+takes them back as uncertain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection as SQLConnection
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from hub.context import Hub
+from hub.db.base import new_id, now
+from hub.db.deliveries import Delivery, State
+
+
+@contextmanager
+def only_drain(hub: Hub, connection_id: str) -> Iterator[bool]:
+    """Hold the connection's lock; gives False when another process has it.
+
+    The lock has a database connection of its own, so that a broken transaction elsewhere does not drop it.
+    """
+    with hub.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as lock:
+        values = {"name": f"drain:{connection_id}"}
+        has_lock = lock.execute(
+            text("select pg_try_advisory_lock(hashtextextended(:name, 0))"), values
+        ).scalar_one()
+        try:
+            yield bool(has_lock)
+        finally:
+            if has_lock:
+                _unlock(lock, values)
+
+
+def _unlock(lock: SQLConnection, values: dict[str, Any]) -> None:
+    try:
+        lock.execute(text("select pg_advisory_unlock(hashtextextended(:name, 0))"), values)
+    except DBAPIError:
+        lock.invalidate()  # with the session the lock is gone too
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The row that is due first, and how much waits behind it."""
+
+    object: str
+    is_urgent: bool
+    waiting_since: datetime
+    count: int
+
+
+def head(hub: Hub, tenant_id: str, connection_id: str, *, at_most: int) -> Head | None:
+    """Look at the most urgent, longest due row, and count rows of its object up to ``at_most``."""
+    with hub.tenant(tenant_id) as session:
+        first = session.execute(
+            select(Delivery.object, Delivery.is_urgent, Delivery.due_at)
+            .where(*_due(connection_id))
+            .order_by(Delivery.is_urgent.desc(), Delivery.due_at)
+            .limit(1)
+        ).one_or_none()
+        if first is None or first.object is None:
+            return None
+        ready = (
+            select(Delivery.due_at)
+            .where(*_due(connection_id), Delivery.object == first.object)
+            .limit(at_most)
+        )
+        dues = session.scalars(ready).all()
+    return Head(first.object, first.is_urgent, min(dues, default=first.due_at), len(dues))
+
+
+def _due(connection_id: str) -> tuple[Any, ...]:
+    return (
+        Delivery.connection_id == connection_id,
+        Delivery.state == State.WAITING.value,
+        ~Delivery.is_blocked,
+        Delivery.due_at <= now(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row in our hands."""
+
+    id: str
+    event_id: str
+    mapping_id: str
+    mapping_version: int
+    step: str
+    object: str
+    key: str
+    attempts: int
+    is_uncertain: bool
+    is_urgent: bool
+    waits_for: tuple[str, ...]
+    record_id: str | None
+    chosen_record_id: str | None
+    first_failed_at: datetime | None
+
+
+_CLAIM = """
+update deliveries d
+set state = 'sending', claim = :claim, lease_until = :lease_until, updated_at = now()
+from (
+    select id from deliveries
+    where connection_id = :connection_id and tenant_id = :tenant_id and object = :object
+      and state = 'waiting' and not is_blocked and due_at <= now()
+    order by is_urgent desc, due_at
+    limit :at_most
+    for update skip locked
+) as due
+where d.id = due.id
+returning d.id, d.event_id, d.mapping_id, d.mapping_version, d.step, d.object, d.key, d.attempts,
+          d.is_uncertain, d.is_urgent, d.waits_for, d.record_id, d.chosen_record_id,
+          d.first_failed_at, d.due_at
+"""
+
+
+def claim(
+    hub: Hub, tenant_id: str, connection_id: str, *, object_name: str, at_most: int
+) -> tuple[str, list[Claimed]]:
+    """Take due rows of one object, urgent and oldest first; gives the claim's name and the rows."""
+    name = new_id("clm")
+    with hub.engine.begin() as connection:
+        found = connection.execute(
+            text(_CLAIM),
+            {
+                "claim": name,
+                "lease_until": now() + timedelta(seconds=hub.settings.lease_s),
+                "connection_id": connection_id,
+                "tenant_id": tenant_id,
+                "object": object_name,
+                "at_most": at_most,
+            },
+        ).all()
+    found = sorted(found, key=lambda row: (not row.is_urgent, row.due_at))
+    return name, [
+        Claimed(
+            id=row.id,
+            event_id=row.event_id,
+            mapping_id=row.mapping_id,
+            mapping_version=row.mapping_version,
+            step=row.step,
+            object=row.object,
+            key=row.key,
+            attempts=row.attempts,
+            is_uncertain=row.is_uncertain,
+            is_urgent=row.is_urgent,
+            waits_for=tuple(row.waits_for or ()),
+            record_id=row.record_id,
+            chosen_record_id=row.chosen_record_id,
+            first_failed_at=row.first_failed_at,
+        )
+        for row in found
+    ]
+
+
+_TAKE_BACK = """
+update deliveries
+set state = 'waiting', claim = null, lease_until = null, is_uncertain = true, due_at = now(),
+    updated_at = now(), reason = 'The worker that sent this stopped before it had an answer.'
+where connection_id = :connection_id and tenant_id = :tenant_id and state = 'sending'
+  and (:is_safe or lease_until < now())
+"""
+
+
+def take_back(hub: Hub, tenant_id: str, connection_id: str, *, is_safe: bool) -> int:
+    """Take rows back from a drain that died; call it only with the connection's lock.
+
+    ``is_safe`` means that the vendor itself refuses a second record of the same key, so that
+    nothing can go wrong even if the lost request is still on its way. Otherwise a row is taken back
+    when its lease is over.
+    """
+    with hub.engine.begin() as connection:
+        return connection.execute(
+            text(_TAKE_BACK),
+            {"connection_id": connection_id, "tenant_id": tenant_id, "is_safe": is_safe},
+        ).rowcount
+
+
+def release(hub: Hub, claim_name: str, ids: Sequence[str]) -> None:
+    """Give rows back unsent, due at once; they have cost nothing."""
+    if not ids:
+        return
+    with hub.engine.begin() as connection:
+        connection.execute(
+            text(
+                "update deliveries set state = 'waiting', claim = null, lease_until = null, updated_at = now()"
+                " where id = any(:ids) and claim = :claim"
+            ),
+            {"ids": list(ids), "claim": claim_name},
+        )

@@ -1,0 +1,130 @@
+"""What an account has: its objects and fields, asked within the budget and remembered for when it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from connectors.errors import ConnectorError
+from connectors.record import Choice, Field, Object, Todo
+from connectors.registry import connector
+from hub.context import Hub
+from hub.db import audit
+from hub.db.base import new_id, now
+from hub.db.connections import Connection, FieldList
+from hub.delivery.account import Line
+from hub.delivery.budget import Budget
+
+T = TypeVar("T", Object, Field)
+_FRESH_FOR = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T]):
+    """Objects or fields, when they were read, and why they could not be read anew, if so."""
+
+    items: tuple[T, ...]
+    read_at: datetime | None
+    problem: str | None = None
+
+
+def objects(
+    hub: Hub, tenant_id: str, connection_id: str, *, refresh: bool = False
+) -> Known[Object]:
+    """List the account's objects; the last known ones, with the reason, when it does not answer."""
+    return _known(hub, _line(hub, tenant_id, connection_id), "", Object, is_wanted_anew=refresh)
+
+
+def fields(
+    hub: Hub, tenant_id: str, connection_id: str, object_name: str, *, refresh: bool = False
+) -> Known[Field]:
+    """List the fields of an object; the last known ones, with the reason, when it does not answer."""
+    line = _line(hub, tenant_id, connection_id)
+    return _known(hub, line, object_name, Field, is_wanted_anew=refresh)
+
+
+def prepare(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> Sequence[Todo]:
+    """Create what we need in the account; gives and remembers what a person must still do there.
+
+    Raises the connector's errors.
+    """
+    line = _line(hub, tenant_id, connection_id)
+    todos = line.call(connector(line.connection.connector).prepare)
+    with hub.tenant(tenant_id) as session:
+        row = session.scalars(select(Connection).where(Connection.id == connection_id)).one()
+        row.todos = [f"{todo.title}: {todo.how}" for todo in todos]
+        audit.record(
+            session,
+            actor=actor,
+            action="connection.prepared",
+            target=connection_id,
+            facts={"todos": len(todos)},
+        )
+    return todos
+
+
+def _line(hub: Hub, tenant_id: str, connection_id: str) -> Line:
+    with hub.tenant(tenant_id) as session:
+        found = session.scalars(select(Connection).where(Connection.id == connection_id)).one()
+    return Line(hub, found, Budget(hub))
+
+
+def _known(
+    hub: Hub, line: Line, object_name: str, kind: type[T], *, is_wanted_anew: bool
+) -> Known[T]:
+    connection = line.connection
+    with hub.tenant(connection.tenant_id) as session:
+        kept = session.scalars(
+            select(FieldList).where(
+                FieldList.connection_id == connection.id, FieldList.object_name == object_name
+            )
+        ).one_or_none()
+    if kept and not is_wanted_anew and now() - kept.read_at < _FRESH_FOR:
+        return Known(_from_json(kept.content, kind), kept.read_at)
+    vendor = connector(connection.connector)
+    try:
+        found: Any = line.call(lambda account: vendor.describe(account, object_name or None))
+    except ConnectorError as err:
+        items = _from_json(kept.content, kind) if kept else ()
+        return Known(items, kept.read_at if kept else None, err.detail)
+    read_at = _keep(hub, connection, object_name, found)
+    return Known(tuple(found), read_at)
+
+
+def _keep(hub: Hub, connection: Connection, object_name: str, found: Sequence[Any]) -> datetime:
+    at = now()
+    content = {"items": [asdict(one) for one in found]}
+    with hub.tenant(connection.tenant_id) as session:
+        session.execute(
+            insert(FieldList)
+            .values(
+                id=new_id("fld"),
+                tenant_id=connection.tenant_id,
+                connection_id=connection.id,
+                object_name=object_name,
+                content=content,
+                read_at=at,
+            )
+            .on_conflict_do_update(
+                index_elements=["connection_id", "object_name"],
+                set_={"content": content, "read_at": at},
+            )
+        )
+    return at
+
+
+def _from_json(content: dict[str, Any], kind: type[T]) -> tuple[T, ...]:
+    return tuple(_item(entry, kind) for entry in content["items"])
+
+
+def _item(entry: dict[str, Any], kind: type[T]) -> T:
+    values = dict(entry)
+    if "choices" in values:
+        values["choices"] = tuple(Choice(**choice) for choice in values["choices"])
+        values["references"] = tuple(values["references"])
+    return kind(**values)

@@ -1,0 +1,32 @@
+"""An operator's hand on a connection: pause and resume. A pause loses nothing; rows wait."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from hub.context import Hub
+from hub.db import audit
+from hub.db.base import now
+from hub.db.connections import Connection
+from hub.delivery.wake import wake
+
+
+def pause(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> None:
+    """Stop sending on a connection until somebody resumes it."""
+    with hub.tenant(tenant_id) as session:
+        row = session.scalars(select(Connection).where(Connection.id == connection_id)).one()
+        if row.paused_at is None:
+            row.paused_at, row.paused_by = now(), actor
+            session.flush()
+            audit.record(session, actor=actor, action="connection.paused", target=connection_id)
+
+
+def resume(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> None:
+    """Send again, at once: a back-off that was running is cut short."""
+    with hub.tenant(tenant_id) as session:
+        row = session.scalars(select(Connection).where(Connection.id == connection_id)).one()
+        row.paused_at = row.paused_by = None
+        row.retry_at = row.wake_at = None
+        session.flush()
+        audit.record(session, actor=actor, action="connection.resumed", target=connection_id)
+    wake(hub, [connection_id], is_urgent=True)

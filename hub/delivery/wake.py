@@ -1,0 +1,65 @@
+"""Waking workers. Redis only rings the bell: whatever is lost here, the sweep finds again in the table.
+
+Keys: ``wake:<connection>`` stands while a wake-up is on its way, or while a drain has said that it wants
+to wait for a fuller batch; an ordinary event does not ring again then, an urgent one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import redis
+from rq import Queue
+
+from hub import log
+from hub.context import Hub
+
+QUEUE = "deliver"
+_LOG = log.get(__name__)
+_FLAG_S = 30
+_JOB_S = 600
+
+
+def _flag(connection_id: str) -> str:
+    return f"wake:{connection_id}"
+
+
+def wake(hub: Hub, connection_ids: Iterable[str], *, is_urgent: bool = False) -> None:
+    """Ring for these connections; does nothing for one that is rung for already.
+
+    Never raises: without Redis the sweep rings later.
+    """
+    try:
+        for connection_id in connection_ids:
+            is_first = hub.redis.set(_flag(connection_id), "1", nx=True, ex=_FLAG_S)
+            if is_first or is_urgent:
+                _enqueue(hub, connection_id, is_urgent=is_urgent)
+    except redis.RedisError as err:
+        _LOG.warning("wake-up failed", error=type(err).__name__)
+
+
+def awake(hub: Hub, connection_id: str) -> None:
+    """Say that a drain has begun, so that the next event rings again."""
+    try:
+        hub.redis.delete(_flag(connection_id))
+    except redis.RedisError as err:
+        _LOG.warning("wake-up could not be cleared", error=type(err).__name__)
+
+
+def doze(hub: Hub, connection_id: str, wait_s: float) -> None:
+    """Keep ordinary events from ringing for a while; the sweep rings when the time has come."""
+    try:
+        hub.redis.set(_flag(connection_id), "1", px=max(1, int(wait_s * 1_000)))
+    except redis.RedisError as err:
+        _LOG.warning("wake-up could not be put off", error=type(err).__name__)
+
+
+def _enqueue(hub: Hub, connection_id: str, *, is_urgent: bool) -> None:
+    Queue(QUEUE, connection=hub.redis).enqueue(
+        "hub.delivery.jobs.drain",
+        connection_id,
+        at_front=is_urgent,
+        job_timeout=_JOB_S,
+        result_ttl=0,
+        failure_ttl=3_600,
+    )

@@ -1,0 +1,1 @@
+"""OAuth: connecting a tenant's account, and keeping its tokens fresh."""

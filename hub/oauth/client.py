@@ -1,0 +1,165 @@
+"""The OAuth client of one connector, by authlib, with the operator's registration and every URL checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.httpx_client import OAuth2Client
+
+from connectors.record import OAuth
+from connectors.registry import connector
+from hub.settings import Settings, VendorSettings, vendor_settings
+
+TIMEOUT_S = 10.0
+
+
+class NotSetUp(Exception):
+    """The operator has not registered an app at this vendor, or the connector does not use OAuth."""
+
+
+class WrongHost(Exception):
+    """A connection's address does not belong to the vendor."""
+
+
+class TokenRefused(Exception):
+    """The vendor refused a code or a token; ``code`` is OAuth's word for why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep OAuth's error code and the vendor's sentence."""
+        super().__init__(detail or code)
+        self.code = code
+
+
+class VendorSilent(Exception):
+    """The vendor's token server could not be reached, or did not answer as OAuth says."""
+
+
+def check_host(settings: Settings, connector_name: str, url: str) -> str:
+    """Give the URL without a slash at its end; raises WrongHost unless it is the vendor's, by https.
+
+    Addresses on this machine are allowed where the operator allows them, for sandboxes.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if settings.allow_loopback_vendors and host in {"127.0.0.1", "localhost", "::1"}:
+        return url.rstrip("/")
+    is_known = any(
+        host.endswith(known) if known.startswith(".") else host == known
+        for known in connector(connector_name).hosts
+    )
+    if parts.scheme != "https" or not is_known or parts.username or parts.port not in {None, 443}:
+        raise WrongHost(
+            f"{host or url} is not an address of {connector(connector_name).label}; nothing is sent there."
+        )
+    return f"https://{host}"
+
+
+@dataclass(frozen=True, slots=True)
+class VendorClient:
+    """What is needed to talk OAuth with one vendor for one login URL."""
+
+    oauth: OAuth
+    registration: VendorSettings
+    login_url: str
+    redirect_url: str
+
+    def url(self, template: str) -> str:
+        """Fill the login and the API address into one of the vendor's URLs."""
+        return template.format(base=self.login_url, api=self.api_url)
+
+    @property
+    def api_url(self) -> str:
+        """The API's address where the token answer names none: the vendor's, or the sandbox itself."""
+        if self.oauth.api_url and self.login_url == self.oauth.login_url:
+            return self.oauth.api_url
+        return self.registration.app_url or self.login_url
+
+    def authorize_url(self, *, state: str, verifier: str) -> str:
+        """Give the address of the page where a person allows us in."""
+        with self._client() as client:
+            url, _ = client.create_authorization_url(
+                self.url(self.oauth.authorize_url),
+                state=state,
+                code_verifier=verifier if self.oauth.has_pkce else None,
+                **self.oauth.authorize_params,
+            )
+        return str(url)
+
+    def exchange(self, *, code: str, verifier: str) -> dict[str, Any]:
+        """Trade an authorisation code for tokens; raises TokenRefused or VendorSilent."""
+        with self._client() as client:
+            return self._ask(
+                client.fetch_token,
+                self.url(self.oauth.token_url),
+                code=code,
+                code_verifier=verifier if self.oauth.has_pkce else None,
+                grant_type="authorization_code",
+            )
+
+    def refresh(self, refresh_token: str) -> dict[str, Any]:
+        """Trade a refresh token for new tokens; raises TokenRefused or VendorSilent."""
+        with self._client() as client:
+            return self._ask(
+                client.refresh_token, self.url(self.oauth.token_url), refresh_token=refresh_token
+            )
+
+    def revoke(self, token: str) -> bool:
+        """Give a token back; tells whether the vendor took it."""
+        if self.oauth.revoke_url is None:
+            return False
+        with self._client() as client:
+            try:
+                answer = client.revoke_token(self.url(self.oauth.revoke_url), token=token)
+            except (httpx.HTTPError, OAuthError):
+                return False
+        return bool(answer.status_code < httpx.codes.BAD_REQUEST)
+
+    def _client(self) -> OAuth2Client:
+        return OAuth2Client(
+            client_id=self.registration.client_id,
+            client_secret=self.registration.client_secret,
+            token_endpoint_auth_method=self.oauth.token_auth,
+            revocation_endpoint_auth_method=self.oauth.token_auth,
+            scope=" ".join(self.oauth.scopes),
+            redirect_uri=self.redirect_url,
+            code_challenge_method="S256" if self.oauth.has_pkce else None,
+            timeout=TIMEOUT_S,
+            follow_redirects=False,
+        )
+
+    @staticmethod
+    def _ask(call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            token = dict(call(*args, **kwargs))
+        except OAuthError as err:
+            raise TokenRefused(str(err.error), str(err.description or "")) from err
+        except (httpx.HTTPError, ValueError) as err:
+            raise VendorSilent(type(err).__name__) from err
+        if not token.get("access_token"):
+            raise VendorSilent("the token answer holds no access token")
+        return token
+
+
+def vendor_client(settings: Settings, connector_name: str, login_url: str | None) -> VendorClient:
+    """Give the client for a connector; raises NotSetUp or WrongHost."""
+    found = connector(connector_name)
+    if not isinstance(found.oauth, OAuth):
+        raise NotSetUp(f"{found.label} is connected with keys, not by OAuth.")
+    registration = vendor_settings(connector_name)
+    if not registration.is_complete:
+        name = connector_name.upper()
+        raise NotSetUp(
+            f"{found.label} is not set up: the operator registers an app there and sets "
+            f"AFTERBEEP_{name}_CLIENT_ID and AFTERBEEP_{name}_CLIENT_SECRET."
+        )
+    chosen = login_url or registration.login_url or found.oauth.login_url
+    return VendorClient(
+        oauth=found.oauth,
+        registration=registration,
+        login_url=check_host(settings, connector_name, chosen),
+        redirect_url=f"{settings.base_url}/connections/callback",
+    )
