@@ -126,7 +126,7 @@ def create_sandbox(folder: Path, *, public_url: str) -> Flask:
         ),
     )
     webhooks = Webhooks(sandbox.store)
-    records = Records(sandbox.store, new_number=sandbox.new_number, changed=webhooks.tell)
+    records = Records(sandbox.store, changed=webhooks.tell)
     _Routes(sandbox, records, Associations(sandbox.store), webhooks).add()
     return sandbox.app
 

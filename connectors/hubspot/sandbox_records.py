@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ from connectors.sandbox.store import Record, Store
 
 _FIRST_ID = 30_000_000_000
 _DIGITS = re.compile(r"\D")
+_NORTH_AMERICAN = re.compile(r"\+1\d{10}")
 
 Closed = Callable[[Record, str, str], None]
 
@@ -55,13 +56,13 @@ class RowError:
 class Records:
     """The records of all accounts.
 
-    ``refused`` is the category with which a fault wants the first input refused. ``changed`` is told of a record whose stage has changed, with the property and its new value.
+    ``refused`` is the category with which a fault wants the first input refused. ``changed`` is
+    told of a record whose stage has changed, with the property and its new value.
     """
 
-    def __init__(self, store: Store, *, new_number: Callable[[], int], changed: Closed) -> None:
+    def __init__(self, store: Store, *, changed: Closed) -> None:
         """Work on this store."""
         self._store = store
-        self._new_number = new_number
         self._changed = changed
         for name in ("email", "phone", "hs_searchable_calculated_phone_number"):
             store.index(name)
@@ -173,13 +174,15 @@ class Records:
             object_name,
             properties=properties,
             inputs=inputs,
-            new_id=self._id,
+            ids=self._ids(len(inputs)),
             changed=self._changed,
             refused=refused,
         )
 
-    def _id(self) -> str:
-        return str(_FIRST_ID + self._new_number())
+    def _ids(self, number: int) -> Iterator[str]:
+        """Give ids that were never given before; taken together, which is quicker."""
+        last = _FIRST_ID + self._store.add("numbers", "record", number)
+        return (str(last - number + 1 + one) for one in range(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +204,14 @@ class _Batch:
         *,
         properties: Mapping[str, Property],
         inputs: Sequence[Document],
-        new_id: Callable[[], str],
+        ids: Iterator[str],
         changed: Closed,
         refused: str | None,
     ) -> None:
         self._refused = refused
         self._store, self._account, self._object = store, account, object_name
         self._checked = ""
-        self._properties, self._inputs, self._new_id = properties, inputs, new_id
+        self._properties, self._inputs, self._ids = properties, inputs, ids
         self._changed = changed
         self._started = stamp()
         self._results: list[Document] = []
@@ -242,7 +245,7 @@ class _Batch:
                 "createdate": self._started,
                 "hs_createdate": self._started,
             }
-            saved = self._store.insert(self._account, self._object, self._new_id(), made)
+            saved = self._store.insert(self._account, self._object, next(self._ids), made)
         else:
             saved = self._store.update(record, fields)
         email = str(properties.get("email") or "").lower()
@@ -357,6 +360,8 @@ class _Batch:
 
 def national_digits(number: str) -> str:
     """Give a number as HubSpot's calculated property holds it: area code and local number."""
+    if _NORTH_AMERICAN.fullmatch(number):
+        return number[2:]
     try:
         parsed = phonenumbers.parse(number, "US")
     except phonenumbers.NumberParseException:
