@@ -7,7 +7,6 @@ only the modifiers that are there cost time.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
@@ -15,28 +14,64 @@ from typing import Any, Final
 
 from mappings.catalogue import find_field
 from mappings.clip import clip, clip_html
-from mappings.convert import HUGE, Unfit, converter, in_zone, shown
+from mappings.convert import CONVERSIONS, HUGE, Convert, Unfit, converter, in_zone, shown
 from mappings.directives import UNSET, Directive, From, IdOf, Items, Text, Value
 from mappings.paths import Get, getter
 from mappings.templates import Chip, Template
 from mappings.untrusted import clean
 
 ABSENT: Final = object()
+# Of the paths in mappings, those like caller.phone are the most.
+_COMMONEST_LENGTH: Final = 2
+# Conversions of which no result is empty, for texts that are not.
+_FAST: Final = frozenset(
+    {"e164", "lower", "upper", "local_date", "local_datetime", "utc_datetime", "epoch_ms"}
+)
 Fill = Callable[[dict[str, Any], Mapping[str, str], tzinfo], Any]
+_Chip = Callable[[dict[str, Any], tzinfo], str]
 
 
 def compile_directive(directive: Directive) -> Fill:
     """Give the function that fills a target field."""
-    fill = _source(directive)
-    if directive.convert:
-        fill = _converted(fill, directive)
-    if directive.choose is not None:
-        fill = _chosen(fill, directive)
-    if directive.fallback is not UNSET:
-        fill = _with_fallback(fill, directive.fallback)
+    if not directive.convert and isinstance(directive.source, From):
+        fill = _from_as_it_is(directive, directive.source.paths)
+    else:
+        fill = _source(directive)
+        if directive.convert:
+            fill = _converted(fill, directive)
+            if isinstance(directive.source, From) and len(directive.source.paths) == 1:
+                fill = _converted_text(directive.source.paths[0], directive.convert, fill)
+        if directive.choose is not None:
+            fill = _chosen(fill, directive)
+        if directive.fallback is not UNSET:
+            fill = _with_fallback(fill, directive.fallback)
     if directive.max_chars is not None:
         fill = _clipped(fill, directive.max_chars)
     return fill
+
+
+def _from_as_it_is(directive: Directive, paths: tuple[str, ...]) -> Fill:
+    """Compile the commonest directives, without conversions, to fewer and faster functions."""
+    absent = ABSENT if directive.fallback is UNSET else directive.fallback
+    if directive.choose is None:
+        return _read_first(paths, absent) if len(paths) > 1 else _read(paths[0], absent)
+    fill = _chosen(_source(directive), directive)
+    if directive.fallback is not UNSET:
+        fill = _with_fallback(fill, directive.fallback)
+    return fill if len(paths) > 1 else _listed_first(paths[0], dict(directive.choose), fill)
+
+
+def _listed_first(path: str, table: dict[str, Any], fill: Fill) -> Fill:
+    """Look a text up in the table at once; leave everything else to the function given."""
+    get = getter(path)
+
+    def listed(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        value = get(facts)
+        if value.__class__ is str and value in table:
+            return table[value]
+        return fill(facts, ids, timezone)
+
+    return listed
 
 
 def _source(directive: Directive) -> Fill:
@@ -44,7 +79,8 @@ def _source(directive: Directive) -> Fill:
     if isinstance(source, Value):
         return _constant(source.value)
     if isinstance(source, From):
-        return _read(source.paths[0]) if len(source.paths) == 1 else _read_first(source.paths)
+        paths = source.paths
+        return _read(paths[0], ABSENT) if len(paths) == 1 else _read_first(paths, ABSENT)
     if isinstance(source, Text):
         return _text(source.template)
     if isinstance(source, IdOf):
@@ -59,19 +95,35 @@ def _constant(value: Any) -> Fill:
     return lambda _facts, _ids, _timezone: value
 
 
-def _read(path: str) -> Fill:
+def _read(path: str, absent: Any) -> Fill:
+    """Read one path; ``absent`` is given where it has no value."""
+    parts = path.split(".")
     get = getter(path)
 
     def fill(facts: dict[str, Any], _ids: Mapping[str, str], _timezone: tzinfo) -> Any:
         value = get(facts)
-        if value.__class__ is str and value.isprintable():
+        if (value.__class__ is str and value.isprintable()) or value.__class__ is bool:
             return value
-        return ABSENT if value is None else _tidied(value)
+        return absent if value is None or (value := _tidied(value)) is ABSENT else value
 
-    return fill
+    if len(parts) != _COMMONEST_LENGTH:
+        return fill
+    first, second = parts
+
+    def fill_from_two(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        part = facts.get(first)
+        if part.__class__ is dict:
+            value = part.get(second)
+            if value is None:
+                return absent
+            if value.__class__ is str and value and value.isprintable() and not value.isspace():
+                return value
+        return fill(facts, ids, timezone)
+
+    return fill_from_two
 
 
-def _read_first(paths: tuple[str, ...]) -> Fill:
+def _read_first(paths: tuple[str, ...], absent: Any) -> Fill:
     gets = tuple(getter(path) for path in paths)
 
     def fill(facts: dict[str, Any], _ids: Mapping[str, str], _timezone: tzinfo) -> Any:
@@ -81,24 +133,21 @@ def _read_first(paths: tuple[str, ...]) -> Fill:
                 return value
             if value is not None and (value := _tidied(value)) is not ABSENT:
                 return value
-        return ABSENT
+        return absent
 
     return fill
 
 
 def _tidied(value: Any) -> Any:
     """Give a value of the event as it may be sent: text cleaned, lists copied."""
+    if isinstance(value, (int, float)):
+        # This also refuses what is infinite or not a number.
+        if -HUGE < value < HUGE:
+            return value
+        raise Unfit("is a number out of range")
     if isinstance(value, str):
         text = clean(value)
         return text if text and not text.isspace() else ABSENT
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise Unfit("is a number out of range")
-        return value
-    if isinstance(value, int):
-        if abs(value) >= HUGE:
-            raise Unfit("is a number out of range")
-        return value
     if isinstance(value, list):
         return _tidied_list(value)
     raise Unfit("is a group of fields, not a value")
@@ -139,10 +188,11 @@ def _items(source: Items) -> Fill:
 
 def _converted(inner: Fill, directive: Directive) -> Fill:
     names, most = directive.convert, directive.max_chars
-    # Escaped text must not be cut inside an entity, so its length is kept while it is escaped.
-    is_clipped_html = names[-1] == "html_text" and most is not None
-    before = names[:-1] if is_clipped_html else names
-    convert = converter(before) if before else None
+    if names[-1] == "html_text" and most is not None:
+        # Escaped text must not be cut inside an entity: its length is minded while it is escaped.
+        convert = _then_clipped_html(converter(names[:-1]) if names[:-1] else None, most)
+    else:
+        convert = converter(names)
     leaves_out = directive.leaves_out_unfit
 
     def fill(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
@@ -150,17 +200,41 @@ def _converted(inner: Fill, directive: Directive) -> Fill:
         if value is ABSENT:
             return ABSENT
         try:
-            if convert is not None:
-                value = convert(value, timezone)
+            value = convert(value, timezone)
         except Unfit:
             if leaves_out:
                 return ABSENT
             raise
-        if is_clipped_html and most is not None:
-            value = clip_html(shown(value), most)
-        return ABSENT if value == "" else value
+        return value if value or value.__class__ is not str else ABSENT
 
     return fill
+
+
+def _converted_text(path: str, names: tuple[str, ...], fill: Fill) -> Fill:
+    """Convert a text by one conversion at once; leave everything else to the function given."""
+    if len(names) != 1 or names[0] not in _FAST:
+        return fill
+    get, apply = getter(path), CONVERSIONS[names[0]].apply
+
+    def converted(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        value = get(facts)
+        if value is None:
+            return ABSENT
+        if value.__class__ is str and value.isprintable():
+            try:
+                return apply(value, timezone)
+            except Unfit:
+                return fill(facts, ids, timezone)
+        return fill(facts, ids, timezone)
+
+    return converted
+
+
+def _then_clipped_html(before: Convert | None, most: int) -> Convert:
+    def convert(value: Any, timezone: tzinfo) -> str:
+        return clip_html(shown(value if before is None else before(value, timezone)), most)
+
+    return convert
 
 
 def _chosen(inner: Fill, directive: Directive) -> Fill:
@@ -225,12 +299,34 @@ def _text(template: Template) -> Fill:
     lines = _lines_of(template)
     if not chips:
         return _constant(whole % ())
+    if len(chips) == 1:
+        return _text_of_one_chip(chips[0], whole, lines)
+    if len(chips) == 2:  # noqa: PLR2004 - the word two says it best
+        return _text_of_two_chips(*chips, whole, lines)
 
     def fill(facts: dict[str, Any], _ids: Mapping[str, str], timezone: tzinfo) -> Any:
         values = [chip(facts, timezone) for chip in chips]
         if "" in values:
             return _put_together(lines, values) or ABSENT
         return whole % tuple(values)
+
+    return fill
+
+
+def _text_of_one_chip(chip: _Chip, whole: str, lines: tuple[tuple[str, int], ...]) -> Fill:
+    def fill(facts: dict[str, Any], _ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        value = chip(facts, timezone)
+        return whole % value if value else _put_together(lines, [value]) or ABSENT
+
+    return fill
+
+
+def _text_of_two_chips(
+    first: _Chip, second: _Chip, whole: str, lines: tuple[tuple[str, int], ...]
+) -> Fill:
+    def fill(facts: dict[str, Any], _ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        one, two = first(facts, timezone), second(facts, timezone)
+        return whole % (one, two) if one and two else _put_together(lines, [one, two]) or ABSENT
 
     return fill
 
@@ -268,7 +364,7 @@ def _tidied_line(line: str) -> str:
     return _SPACE_BEFORE.sub("", _SPACES.sub(" ", line)).strip()
 
 
-def _chip(path: str) -> Callable[[dict[str, Any], tzinfo], str]:
+def _chip(path: str) -> _Chip:
     get = getter(path)
     field = find_field(path)
     if field is not None and field.type == "datetime":
@@ -283,7 +379,7 @@ def _chip(path: str) -> Callable[[dict[str, Any], tzinfo], str]:
     return chip
 
 
-def _time_chip(get: Get) -> Callable[[dict[str, Any], tzinfo], str]:
+def _time_chip(get: Get) -> _Chip:
     """Give times as people write them, in the tenant's zone, with the zone."""
 
     def chip(facts: dict[str, Any], timezone: tzinfo) -> str:

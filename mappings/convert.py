@@ -1,7 +1,7 @@
 """The closed set of conversions that ``as`` names: pure, total, each one small.
 
-A conversion takes any JSON value and the tenant's time zone, and gives a value or raises
-:class:`Unfit`. It never says the value in its message: callers' words stay out of errors. A list
+A conversion takes any JSON value, its text already cleaned, and the tenant's time zone, and gives a
+value or raises :class:`Unfit`. It never says the value in its message: callers' words stay out of errors. A list
 is converted entry by entry, except by the ``join`` conversions, which make one text of it.
 """
 
@@ -41,7 +41,7 @@ Kind = Literal[
 
 Convert = Callable[[Any, tzinfo], Any]
 
-_E164: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
+_is_e164: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z").match
 #: Whole numbers from here on, either way, are no value that anybody meant.
 HUGE: Final = 10**30
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,8 +100,8 @@ def _is_nested(value: Any) -> bool:
 
 def _text_of(value: Any) -> str:
     """Give the text of a text or number; other values are unfit."""
-    if isinstance(value, str):
-        return clean(value)
+    if value.__class__ is str:
+        return value  # type: ignore[no-any-return]  # it is text
     if isinstance(value, (bool, list, tuple, dict)) or value is None:
         raise Unfit("is not text")
     return shown(value)
@@ -112,7 +112,7 @@ def read_datetime(value: Any) -> datetime:
     if not isinstance(value, str):
         raise Unfit("is not a time in ISO 8601 form with its offset")
     try:
-        found = datetime.fromisoformat(value.strip())
+        found = datetime.fromisoformat(value)
     except ValueError:
         raise Unfit("is not a time in ISO 8601 form with its offset") from None
     if found.tzinfo is None:
@@ -131,21 +131,21 @@ def in_zone(value: Any, timezone: tzinfo) -> datetime:
 
 
 def _e164(value: Any, _: tzinfo) -> str:
-    text = _text_of(value).strip()
-    if _E164.match(text):
-        return text
+    text = value if value.__class__ is str else _text_of(value)
+    if _is_e164(text):
+        return text  # type: ignore[no-any-return]  # it is text
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         raise Unfit("is not a telephone number with its country code (E.164)") from None
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not _E164.match(written):
+    if not _is_e164(written):
         raise Unfit("is not a telephone number with its country code (E.164)")
     return written
 
 
 def _lower(value: Any, _: tzinfo) -> str:
-    return _text_of(value).lower()
+    return (value if value.__class__ is str else _text_of(value)).lower()  # type: ignore[no-any-return]  # it is text
 
 
 def _upper(value: Any, _: tzinfo) -> str:
@@ -195,6 +195,12 @@ def _plain_text(value: Any, timezone: tzinfo) -> str:
 
 
 def _local_date(value: Any, timezone: tzinfo) -> str:
+    try:
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is not None:
+            return found.astimezone(timezone).date().isoformat()
+    except (TypeError, ValueError, OverflowError):
+        pass  # What it is not, in words, is found out below.
     if isinstance(value, str) and len(value) == len("2026-11-20"):
         try:
             return date.fromisoformat(value).isoformat()
@@ -327,7 +333,7 @@ def _for_lists(conversion: Conversion) -> Convert:
         return apply
 
     def convert(value: Any, timezone: tzinfo) -> Any:
-        if isinstance(value, (list, tuple)):
+        if value.__class__ is list:
             return [apply(entry, timezone) for entry in value]
         return apply(value, timezone)
 

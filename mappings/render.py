@@ -8,7 +8,7 @@ with its path in the mapping; nothing else is raised, whatever the facts hold.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ class Rendered:
 class CompiledStep:
     """One step, ready to render; ``depends_on`` lists the steps whose record ids it needs."""
 
-    __slots__ = ("_at", "_matches", "_targets", "_update_modes", "depends_on", "id", "object")
+    __slots__ = ("_at", "_matches", "_simple_match", "_targets", "_update_modes", "depends_on", "id", "object")
 
     def __init__(self, step: Step, at: Location) -> None:
         """Compile a step that stands at a place of the mapping."""
@@ -66,6 +66,7 @@ class CompiledStep:
         self._at = at
         self._targets = _fills(step.targets)
         self._matches = tuple(_fills(way) for way in step.matches)
+        self._simple_match = _also_set(step)
         self._update_modes: dict[str, UpdateMode] = {
             target.name: target.directive.update
             for target in step.targets
@@ -93,6 +94,9 @@ class CompiledStep:
             raise RenderProblem(path_of((*self._at, "set")), "gives no field a value")
         if not self._matches:
             return Rendered(fields, None, dict(self._update_modes))
+        if (name := self._simple_match) is not None:
+            match = {name: fields[name]} if fields.get(name) is not None else None
+            return Rendered(fields, match, dict(self._update_modes), (match,) if match else ())
         matches = self._render_matches(facts, ids, timezone)
         return Rendered(fields, matches[0] if matches else None, dict(self._update_modes), matches)
 
@@ -171,6 +175,21 @@ def _may_update(mode: UpdateMode | None, existing: Any) -> bool:
 
 def _fills(targets: tuple[Target, ...]) -> tuple[tuple[str, Fill], ...]:
     return tuple((target.name, compile_directive(target.directive)) for target in targets)
+
+
+def _also_set(step: Step) -> str | None:
+    """Name the field that is the only one to match by, when it is set to the same value too.
+
+    That is the commonest way to match, and its value is then rendered once.
+    """
+    if len(step.matches) != 1 or len(step.matches[0]) != 1:
+        return None
+    (matched,) = step.matches[0]
+    is_set = any(
+        target.name == matched.name and replace(target.directive, update="always") == matched.directive
+        for target in step.targets
+    )
+    return matched.name if is_set else None
 
 
 def _steps_needed(step: Step) -> tuple[str, ...]:
