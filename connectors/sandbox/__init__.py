@@ -36,6 +36,7 @@ storage, OAuth, limits, faults, statistics and the page on which a person sees t
 
 ``Answers`` (a Protocol in ``kit``) has ``unauthorised(state)``, ``throttled(usages)``,
 ``failed(status)`` (any status that a fault asks for, 429 too) and ``headers(usages)`` (limit headers of every answer).
+``sandbox.refused_row()`` gives the error code of a ``row`` fault that hit this request, or None.
 Ids must be unique in the whole sandbox for one object. A handler that needs no token is added with
 ``sandbox.route(..., needs_token=False)`` and takes no grant.
 

@@ -13,6 +13,7 @@
 - ``cut_after``   do what was asked, then close the connection without an answer
 - ``malformed``   do what was asked, then answer with JSON that ends too early
 - ``html``        do what was asked, then answer 200 with a page of HTML
+- ``row``         refuse the first record of a batch with the vendor's error ``code``
 
 ``path`` is a part of the path (empty: every path), ``next`` how many requests to hit (default 1),
 or ``rate`` the share of requests to hit until it is taken away. ``DELETE`` takes all away.
@@ -27,7 +28,7 @@ from typing import Any, Literal, get_args
 
 from connectors.sandbox.store import Store
 
-Kind = Literal["status", "slow", "cut_before", "cut_after", "malformed", "html"]
+Kind = Literal["status", "slow", "cut_before", "cut_after", "malformed", "html", "row"]
 
 
 class BadFault(ValueError):
@@ -45,6 +46,7 @@ class Fault:
     rate: float | None = None
     status: int = 503
     seconds: float = 1.0
+    code: str = ""
 
     def fits(self, method: str, path: str) -> bool:
         """Say whether this fault concerns such a request."""
@@ -64,7 +66,7 @@ class Faults:
 
     def switch_on(self, document: dict[str, Any]) -> Fault:
         """Add a fault from what was posted; raises BadFault with the reason."""
-        known = {"kind", "path", "method", "next", "rate", "status", "seconds"}
+        known = {"kind", "path", "method", "next", "rate", "status", "seconds", "code"}
         unknown = sorted(set(document) - known)
         if unknown:
             raise BadFault(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -80,6 +82,7 @@ class Faults:
                 rate=None if rate is None else float(rate),
                 status=int(document.get("status", 503)),
                 seconds=float(document.get("seconds", 1.0)),
+                code=str(document.get("code", "")),
             )
         except (TypeError, ValueError) as err:
             raise BadFault(str(err)) from err

@@ -112,6 +112,10 @@ class Sandbox:
         """Give a number that was never given before, for making ids."""
         return self.store.add("numbers", "record")
 
+    def refused_row(self) -> str | None:
+        """Give the error code with which a ``row`` fault wants this batch's first record refused."""
+        return next((fault.code for fault in g.faults if fault.kind == "row"), None)
+
     def _before(self) -> BaseResponse | None:
         g.faults = []
         if not self._is_vendors():

@@ -1,0 +1,1 @@
+"""Salesforce: leads, contacts, tasks and cases, written by external id."""
