@@ -118,7 +118,7 @@ class Budget:
                 for reading in readings:
                     limit = declared[reading.name]
                     found = _observation(reading, limit, self._clock())
-                    pipe.hset(key.redis_key(reading.name), mapping=found)  # type: ignore[arg-type]  # numbers are fine
+                    pipe.hset(key.redis_key(reading.name), mapping=found)
                     pipe.pexpire(key.redis_key(reading.name), int(limit.period_s * 1_100))
                 pipe.execute()
         except redis.RedisError:
@@ -131,9 +131,9 @@ class Budget:
             with self._hub.redis.pipeline(transaction=False) as pipe:
                 for limit in connector(key.connector).limits:
                     name = key.redis_key(limit.name)
-                    found: dict[str, float] = {"blocked": at + retry_after_s}
+                    found: dict[Any, Any] = {"blocked": at + retry_after_s}
                     if limit.kind == "window":
-                        before = float(self._hub.redis.hget(name, "factor") or 1)  # type: ignore[arg-type]  # a synchronous client answers at once
+                        before = float(self._hub.redis.hget(name, "factor") or 1)
                         found |= {"factor": max(_LOWEST_FACTOR, before / 2), "lowered": at}
                     pipe.hset(name, mapping=found)
                     pipe.pexpire(name, int((max(limit.period_s, retry_after_s) * 2 + 60) * 1_000))
@@ -153,8 +153,9 @@ class Budget:
         length = limit.period_s / _slots(limit)
         oldest = int(at / length) - _slots(limit)
         try:
-            raw: dict[bytes, bytes] = self._hub.redis.hgetall(key.redis_key(limit.name))  # type:
-            ignore[assignment]  # a synchronous client answers at once
+            raw: dict[bytes, bytes] = self._hub.redis.hgetall(  # type: ignore[assignment]  # a synchronous client answers at once
+                key.redis_key(limit.name)
+            )
         except redis.RedisError:
             raw = {}
         state = {name.decode(): float(value) for name, value in raw.items()}
@@ -262,9 +263,9 @@ def _granted(key: AccountKey, limit: Limit, capacity: int) -> float:
     return min(granted, capacity) if granted is not None else capacity * key.share
 
 
-def _observation(reading: LimitReading, limit: Limit, at: float) -> dict[str, Any]:
+def _observation(reading: LimitReading, limit: Limit, at: float) -> dict[Any, Any]:
     capacity = reading.capacity if reading.capacity is not None else limit.capacity
-    found: dict[str, Any] = {}
+    found: dict[Any, Any] = {}
     if reading.capacity is not None:
         found["cap"] = capacity
     if reading.remaining is not None:

@@ -179,8 +179,9 @@ def _store(
         is_new = flow.connection_id is None
         if connection.account_id and connection.account_id != account_id:
             raise ConnectProblem(
-                f'This is another account ("{account_name}"). Reconnect "{connection.account_name}",
-                or make a ' "new connection: mappings and history belong to one account."
+                f'This is another account ("{account_name}"). Reconnect '
+                f'"{connection.account_name}", or make a new connection: mappings and history '
+                "belong to one account."
             )
         connection.label = flow.label or connection.label or f"{found.label}: {account_name}"
         connection.account_id, connection.account_name = account_id, account_name

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.engine import CursorResult
 
 from connectors.errors import NeedsReconnect, Unavailable
 from connectors.record import OAuth
@@ -115,8 +114,7 @@ def _opened(hub: Hub, connection: Connection) -> Token:
 def _take_lease(hub: Hub, connection: Connection) -> str | None:
     lease = new_id("lea")
     with hub.tenant(connection.tenant_id) as session:
-        taken: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an update gives a
-        cursor's result
+        taken = session.scalars(
             update(Connection)
             .where(
                 Connection.id == connection.id,
@@ -126,8 +124,9 @@ def _take_lease(hub: Hub, connection: Connection) -> str | None:
                 ),
             )
             .values(refresh_lease=lease, refresh_lease_until=now() + timedelta(seconds=_LEASE_S))
-        )
-    return lease if taken.rowcount == 1 else None
+            .returning(Connection.id)
+        ).all()
+    return lease if taken else None
 
 
 def _refresh(hub: Hub, connection: Connection, lease: str) -> Token:
@@ -152,8 +151,7 @@ def _refresh(hub: Hub, connection: Connection, lease: str) -> Token:
 
 def _store_refreshed(hub: Hub, connection: Connection, lease: str, answer: dict[str, Any]) -> Token:
     with hub.tenant(connection.tenant_id) as session:
-        stored: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an update gives
-        a cursor's result
+        stored = session.scalars(
             update(Connection)
             .where(
                 Connection.id == connection.id,
@@ -169,8 +167,9 @@ def _store_refreshed(hub: Hub, connection: Connection, lease: str, answer: dict[
                 refresh_lease_until=None,
                 refresh_failures=0,
             )
-        )
-        if stored.rowcount == 1:
+            .returning(Connection.id)
+        ).all()
+        if stored:
             audit.record(
                 session,
                 actor="worker",
@@ -214,16 +213,16 @@ def _cool_down(hub: Hub, connection: Connection, lease: str | None) -> None:
 def mark_needs_reconnect(hub: Hub, tenant_id: str, connection_id: str, reason: str) -> None:
     """Stop a connection whose authorisation is gone; its rows stay and wait."""
     with hub.tenant(tenant_id) as session:
-        changed: CursorResult[Any] = session.execute(  # type: ignore[assignment]  # an update gives
-        a cursor's result
+        changed = session.scalars(
             update(Connection)
             .where(
                 Connection.id == connection_id,
                 Connection.health.in_((Health.HEALTHY.value, Health.DEGRADED.value)),
             )
             .values(health=Health.NEEDS_RECONNECT.value, health_reason=reason, health_at=now())
-        )
-        if changed.rowcount:
+            .returning(Connection.id)
+        ).all()
+        if changed:
             audit.record(
                 session, actor="worker", action="connection.needs_reconnect", target=connection_id
             )
