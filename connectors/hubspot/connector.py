@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.hubspot import closing, describing, finding, paths, preparing, writing
 from connectors.hubspot.calls import call
@@ -139,7 +140,8 @@ class HubSpot:
 
     def record_url(self, account: Account, record: RecordId) -> str:
         """Give the address of a record's page; a sandbox shows its records itself."""
-        if account.base_url != _API_URL:
+        host = urlsplit(account.base_url).hostname or ""
+        if host != "api.hubapi.com" and not host.endswith(".hubapi.com"):
             return f"{account.base_url}/records/{record.object}/{record.id}"
         portal: Any = account.settings.get("hub_id", account.id)
         return f"https://app.hubspot.com/contacts/{portal}/record/{type_number(record.object)}/{record.id}"

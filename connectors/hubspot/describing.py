@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ _BY_NAME: dict[str, FieldType] = {
     "mobilephone": "phone",
     "website": "url",
 }
+#: Custom objects go by their type id.
+_CUSTOM = re.compile(r"\d+-\d+")
 #: Bodies of notes and tasks hold HTML, up to this many characters.
 #: Source: https://developers.hubspot.com/docs/api-reference/latest/crm/activities/notes/guide (2026-11-22)
 _BODIES = {"hs_note_body": 65_536, "hs_task_body": 65_536}
@@ -70,6 +73,9 @@ def describe_objects(account: Account) -> list[Object]:
 
 def describe_fields(account: Account, object_name: str) -> list[Field]:
     """List the properties of an object that a person may map, and its associations."""
+    if object_name not in KINDS and not _CUSTOM.fullmatch(object_name):
+        known = ", ".join(KINDS)
+        raise Rejected(f'HubSpot has no object "{object_name}". There are: {known}.')
     answer = ask(account, paths.properties(object_name))
     if answer is None:
         raise Rejected(f'This HubSpot account has no object "{object_name}".')

@@ -25,7 +25,6 @@ from connectors.errors import (
     Uncertain,
 )
 from connectors.http import redacted
-from connectors.hubspot.objects import label_of
 from connectors.record import Candidate, RecordId
 
 _UNAUTHORIZED, _FORBIDDEN, _TIMEOUT, _CONFLICT = 401, 403, 408, 409
@@ -101,7 +100,7 @@ def row_refused(
         return Ambiguous(
             f"HubSpot already has this record, with the id {existing[1]}. Use it, or change the "
             "value that must be unique.",
-            candidates=[Candidate(record, label_of(object_name, {}))],
+            candidates=[Candidate(record, f"HubSpot record {existing[1]}")],
         )
     wrong = invalid_properties(error)
     if wrong:

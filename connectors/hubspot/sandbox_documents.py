@@ -54,6 +54,8 @@ def need_scope(
     granted: Sequence[str], object_name: str, act: str, *, area: str = "objects"
 ) -> None:
     """Refuse a call for which the token has no scope."""
+    if object_name not in {*OBJECT_NUMBERS, CUSTOM_OBJECT}:
+        raise no_object(object_name)
     owner = "contacts" if object_name in {"tasks", "notes"} else object_name
     owner = owner if owner in {*_CRM, "tickets"} else "custom"
     scope = "tickets" if owner == "tickets" else f"crm.{area}.{owner}.{act}"
@@ -63,6 +65,12 @@ def need_scope(
     needed = {"requiredGranularScopes": [scope]}
     details = [{"message": "One or more of the following scopes are required.", "context": needed}]
     raise RefusedError(403, error("MISSING_SCOPES", text, errors=details))
+
+
+def no_object(object_name: str) -> RefusedError:
+    """Refuse an object that the account does not have."""
+    text = f"Unable to infer object type from: {object_name}"
+    return RefusedError(400, error("VALIDATION_ERROR", text))
 
 
 def throttle_document(policy: str) -> Document:

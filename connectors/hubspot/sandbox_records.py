@@ -18,6 +18,7 @@ from connectors.hubspot.sandbox_documents import (
     Document,
     RefusedError,
     error,
+    no_object,
     not_unique,
     result_document,
     stamp,
@@ -72,8 +73,7 @@ class Records:
         try:
             found = standard_properties(object_name)
         except KeyError:
-            text = f"Unable to infer object type from: {object_name}"
-            raise RefusedError(404, error("OBJECT_NOT_FOUND", text)) from None
+            raise no_object(object_name) from None
         for document in self._store.all_kept(f"property:{account}:{object_name}").values():
             made = custom_property(document)
             found[made.name] = made

@@ -99,13 +99,15 @@ class _Batch:
         """Settle these rows; never raises for what concerns rows that were sent."""
         waiting = [rows] if rows else []
         while waiting:
-            part = waiting.pop(0)
+            # The largest part first: most good rows are then written when the calls run out.
+            part = max(waiting, key=len)
+            waiting.remove(part)
             if self._calls >= _MAX_CALLS:
                 _fail(part, Throttled("The rest of the batch is sent later.", retry_after_s=1.0))
                 continue
             self._calls += 1
             try:
-                waiting = self._once(verb, part) + waiting
+                waiting += self._once(verb, part)
             except Uncertain as err:
                 _fail_uncertain(part, err)
             except ConnectorError as err:
