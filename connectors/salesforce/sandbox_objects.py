@@ -79,6 +79,7 @@ class SandboxObject:
     is_setup: bool = False
     closed_statuses: tuple[str, ...] = ()
     by_name: Mapping[str, SandboxField] = field(default_factory=dict)
+    defaulted: tuple[SandboxField, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Give the object as the global describe answers it."""
@@ -277,7 +278,10 @@ def _object(
 ) -> SandboxObject:
     everything = (*_SYSTEM, *fields)
     by_name = {one.name: one for one in everything}
-    return SandboxObject(name, label, prefix, everything, is_setup, closed_statuses, by_name)
+    defaulted = tuple(one for one in everything if one.default is not None)
+    return SandboxObject(
+        name, label, prefix, everything, is_setup, closed_statuses, by_name, defaulted
+    )
 
 
 OBJECTS = {

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from connectors.salesforce.sandbox_objects import OBJECTS, SandboxField, SandboxObject
@@ -44,17 +45,19 @@ def make_id(prefix: str, number: int) -> str:
     """Give an id of 18 characters: prefix, number, and the checksum of the capital letters."""
     # Source: https://help.salesforce.com/s/articleView?id=000385585 (2026-11-22)
     digits = ""
-    for _ in range(9):
+    while number:
         number, rest = divmod(number, 62)
         digits = _BASE[rest] + digits
-    short = f"{prefix}bm0{digits}"
-    check = ""
-    for start in (0, 5, 10):
-        part = short[start : start + 5]
-        check += _DIGITS[sum(1 << i for i, c in enumerate(part) if c.isascii() and c.isupper())]
-    return short + check
+    short = f"{prefix}bm0{digits:0>9}"
+    return short + "".join(_checksum(short[start : start + 5]) for start in (0, 5, 10))
 
 
+@lru_cache(maxsize=4_096)
+def _checksum(part: str) -> str:
+    return _DIGITS[sum(1 << i for i, c in enumerate(part) if c.isascii() and c.isupper())]
+
+
+@lru_cache(maxsize=16)
 def user_id(account: SandboxAccount) -> str:
     """Give the id of the user who connects this org."""
     return make_id("005", int(account.id[-5:], 36) % 100_000)
@@ -179,9 +182,8 @@ class Org:
         if problem:
             return problem
         found = self.object(name)
-        defaults = {f.name: f.default for f in found.fields if f.default is not None}
-        if "OwnerId" in defaults:
-            defaults["OwnerId"] = user_id(self._account)
+        defaults = {f.name: f.default for f in found.defaulted}
+        defaults["OwnerId"] = user_id(self._account)
         number = self._store.add("numbers", "record")
         whole = {**defaults, **{k: v for k, v in fields.items() if v is not None}}
         if name == "Case":
@@ -343,15 +345,14 @@ def _check_value(field: SandboxField, value: Any) -> RowError | None:
 
 def _check_type(field: SandboxField, value: Any) -> None:
     """Refuse the whole request, as the JSON reader does, when a value has the wrong type."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        "boolean": isinstance(value, bool),
-        "int": is_number,
-        "double": is_number,
-        "currency": is_number,
-        "date": isinstance(value, str) and _is_date(value[:10]),
-        "datetime": isinstance(value, str) and _is_date(value[:10]),
-    }.get(field.type, isinstance(value, str | int | float))
+    if field.type == "boolean":
+        fits = isinstance(value, bool)
+    elif field.type in {"int", "double", "currency"}:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif field.type in {"date", "datetime"}:
+        fits = isinstance(value, str) and _is_date(value[:10])
+    else:
+        fits = isinstance(value, str | int | float)
     if not fits:
         seen = {"dict": "START_OBJECT", "list": "START_ARRAY"}.get(
             type(value).__name__, "VALUE_STRING"

@@ -55,6 +55,8 @@ def _run(name: str, *, folder: Path, public_url: str, listener: socket.socket) -
                 "worker_class": "gthread",
                 "threads": _THREADS,
                 "keepalive": 75,
+                # Queries are long addresses; each vendor sets its own limit.
+                "limit_request_line": 0,
                 "timeout": 120,
                 "graceful_timeout": 2,
                 "loglevel": "warning",

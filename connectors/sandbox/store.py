@@ -266,11 +266,14 @@ class Store:
                 "DELETE FROM counters WHERE kind = ? AND id = ?", [(kind, name) for name in names]
             )
 
-    def clear_records(self) -> None:
-        """Forget all records and key writes; tokens, settings and fields stay."""
+    def clear_records(self, objects: Sequence[str]) -> None:
+        """Forget the records and key writes of these objects; all else stays."""
         with self.transaction():
-            self._db.execute("DELETE FROM records")
-            self._db.execute("DELETE FROM key_writes")
+            for table in ("records", "key_writes"):
+                self._db.executemany(
+                    f"DELETE FROM {table} WHERE object = ?",  # noqa: S608 - a name of our own
+                    [(name,) for name in objects],
+                )
 
     def _note(
         self,

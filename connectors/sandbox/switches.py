@@ -28,7 +28,7 @@ def switches(sandbox: Sandbox) -> Blueprint:
     for name, act in (
         ("expire", sandbox.oauth.expire_all),
         ("revoke", sandbox.oauth.revoke_all),
-        ("clear", sandbox.store.clear_records),
+        ("clear", lambda: sandbox.store.clear_records(list(sandbox.views))),
     ):
         add(f"/{name}", name, _doing(act), methods=["POST"])
     return blueprint
