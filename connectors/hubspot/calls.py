@@ -19,7 +19,7 @@ from typing import Any
 from hubspot.crm.objects import ApiClient, ApiException, Configuration
 from urllib3.exceptions import HTTPError
 
-from connectors.errors import ConnectorError, ContractBroken, Unavailable, Uncertain
+from connectors.errors import ConnectorError, ContractBroken, Unavailable
 from connectors.http import network_error
 from connectors.hubspot.refusals import refused
 from connectors.record import Account
@@ -103,15 +103,13 @@ def attempt(
     status, headers, raw = _send(account, method, path, body, is_write=is_write)
     account.observe(status, headers, (time.perf_counter() - started) * 1000)
     if status in _FINE:
-        return Answer(status, headers, _read(raw, status, is_write=is_write))
+        return Answer(status, headers, _read(raw, status))
     try:
         said = json.loads(raw)
     except ValueError:
         said = {}
     answer = Answer(status, headers, said if isinstance(said, dict) else {})
     error = refused(status, headers, answer.body)
-    if isinstance(error, Uncertain) and not is_write:
-        error = Unavailable(f"HubSpot failed with {status}.", code=error.code, status=status)
     return Refusal(error, answer)
 
 
@@ -144,17 +142,12 @@ def _send(
         raise ContractBroken("HubSpot's refusal cannot be read.") from err
 
 
-def _read(raw: str, status: int, *, is_write: bool) -> Mapping[str, Any]:
+def _read(raw: str, status: int) -> Mapping[str, Any]:
     if not raw.strip():
         return {}
     try:
         read = json.loads(raw)
     except ValueError as err:
-        if is_write:
-            raise Uncertain(
-                "HubSpot's answer cannot be read; the records may have been written.",
-                status=status,
-            ) from err
         raise ContractBroken("HubSpot's answer cannot be read.", status=status) from err
     if not isinstance(read, dict):
         raise ContractBroken("HubSpot's answer is not a JSON object.", status=status)

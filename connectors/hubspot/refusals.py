@@ -22,14 +22,13 @@ from connectors.errors import (
     Throttled,
     TokenExpired,
     Unavailable,
-    Uncertain,
 )
 from connectors.http import redacted
 from connectors.record import Candidate, RecordId
 
 _UNAUTHORIZED, _FORBIDDEN, _TIMEOUT, _CONFLICT = 401, 403, 408, 409
 _LOCKED, _TOO_MANY, _MIGRATING = 423, 429, 477
-_BUSY, _SERVER_ERRORS, _BAD_REQUEST = 503, 500, 400
+_SERVER_ERRORS, _BAD_REQUEST = 500, 400
 
 #: "Contact already exists. Existing ID: 123"
 #: Source: https://github.com/HubSpot/hubspot-api-python/issues/51 (2026-11-22)
@@ -73,7 +72,8 @@ def refused(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) ->
     if status in {_LOCKED, _TOO_MANY, _MIGRATING}:
         return _throttled(status, headers, body)
     if status >= _SERVER_ERRORS or status == _TIMEOUT:
-        return _failed(status, category)
+        # What was done before it failed does no harm: every write of ours may be repeated.
+        return Unavailable(f"HubSpot failed with {status}.", code=category, status=status)
     if status < _BAD_REQUEST:
         return ContractBroken(
             "HubSpot wants to send us to another address, which we do not follow.", status=status
@@ -118,13 +118,6 @@ def row_refused(
         code=category or None,
         status=status,
     )
-
-
-def _failed(status: int, category: str | None) -> ConnectorError:
-    if status == _BUSY:
-        return Unavailable("HubSpot is not available now.", code=category, status=status)
-    said = f"HubSpot failed with {status} and did not say what it had done."
-    return Uncertain(said, code=category, status=status)
 
 
 def _not_the_records_fault(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import running
 
 from connectors.errors import (
     Ambiguous,
@@ -20,14 +21,12 @@ from connectors.errors import (
     Throttled,
     TokenExpired,
     Unavailable,
-    Uncertain,
 )
 from connectors.hubspot.connector import HubSpot
 from connectors.hubspot.sandbox_webhooks import signature
 from connectors.hubspot.values import property_value
 from connectors.record import Account, Lookup, RecordId, WebhookRequest, Write
 from connectors.sandbox.oauth import CLIENT_SECRET
-from tests.connectors import running
 
 HUBSPOT = HubSpot()
 DUE = "2026-11-23T09:00:00Z"
@@ -425,19 +424,6 @@ def test_a_real_limit_is_hit_and_told(box: running.Sandbox, account: Account) ->
     assert status == 429
     assert (reading.name, reading.capacity, reading.remaining) == ("requests", 0, 0)
     assert reading.resets_in_s == 10.0
-
-
-@pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_failed_write_is_uncertain_and_a_failed_read_is_not(
-    box: running.Sandbox, account: Account, status: int
-) -> None:
-    """HubSpot may have written before it failed; reading can simply be done again."""
-    box.fault(kind="status", status=status, next=2)
-
-    with pytest.raises(Uncertain):
-        HUBSPOT.write(account, _contacts(1))
-    with pytest.raises(Unavailable):
-        HUBSPOT.identify(account)
 
 
 def test_a_missing_scope_is_named(box: running.Sandbox, account: Account) -> None:
