@@ -58,7 +58,7 @@ def _run(name: str, *, folder: Path, public_url: str, listener: socket.socket) -
                 # Queries are long addresses; each vendor sets its own limit.
                 "limit_request_line": 0,
                 "timeout": 120,
-                "graceful_timeout": 2,
+                "graceful_timeout": 1,
                 "loglevel": "warning",
                 "control_socket_disable": True,
                 "proc_name": f"afterbeep-sandbox-{name}",
