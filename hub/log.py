@@ -102,7 +102,7 @@ def configure(*, level: str = "info", style: str = "json", stream: TextIO | None
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Give a logger that carries the module's name."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
 
 

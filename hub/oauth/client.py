@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import requests
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import OAuth2Client
+from authlib.integrations.requests_client import OAuth2Session
 
 from connectors.record import OAuth
 from connectors.registry import connector
@@ -114,12 +114,12 @@ class VendorClient:
         with self._client() as client:
             try:
                 answer = client.revoke_token(self.url(self.oauth.revoke_url), token=token)
-            except (httpx.HTTPError, OAuthError):
+            except (requests.RequestException, OAuthError):
                 return False
-        return bool(answer.status_code < httpx.codes.BAD_REQUEST)
+        return bool(answer.ok)
 
-    def _client(self) -> OAuth2Client:
-        return OAuth2Client(
+    def _client(self) -> OAuth2Session:
+        return OAuth2Session(
             client_id=self.registration.client_id,
             client_secret=self.registration.client_secret,
             token_endpoint_auth_method=self.oauth.token_auth,
@@ -127,8 +127,7 @@ class VendorClient:
             scope=" ".join(self.oauth.scopes),
             redirect_uri=self.redirect_url,
             code_challenge_method="S256" if self.oauth.has_pkce else None,
-            timeout=TIMEOUT_S,
-            follow_redirects=False,
+            default_timeout=TIMEOUT_S,
         )
 
     @staticmethod
@@ -137,7 +136,7 @@ class VendorClient:
             token = dict(call(*args, **kwargs))
         except OAuthError as err:
             raise TokenRefused(str(err.error), str(err.description or "")) from err
-        except (httpx.HTTPError, ValueError) as err:
+        except (requests.RequestException, ValueError) as err:
             raise VendorSilent(type(err).__name__) from err
         if not token.get("access_token"):
             raise VendorSilent("the token answer holds no access token")

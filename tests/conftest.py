@@ -1,0 +1,72 @@
+"""Real PostgreSQL and Redis for every test that asks for them, and a fresh tenant each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hub import embedded
+from hub.context import Hub, open_hub
+from hub.db.base import new_id
+from hub.db.migrate import migrate
+from hub.db.people import Membership, Person, Role
+from hub.db.tenants import Tenant
+from hub.settings import load
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Services]:
+    """Embedded servers in a folder of their own, once per session."""
+    folder = tmp_path_factory.mktemp("servers")
+    started = embedded.start(load(data_dir=folder, database_url=None, redis_url=None))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def hub(services: embedded.Services, tmp_path_factory: pytest.TempPathFactory) -> Hub:
+    """A hub on the session's servers, with the newest schema."""
+    opened = open_hub(
+        load(
+            data_dir=tmp_path_factory.mktemp("keys"),
+            database_url=services.database_url,
+            redis_url=services.redis_url,
+            allow_loopback_vendors=True,
+        )
+    )
+    migrate(opened.engine)
+    return opened
+
+
+@dataclass(frozen=True)
+class Company:
+    """A tenant with an owner."""
+
+    tenant_id: str
+    person_id: str
+
+
+def new_company(hub: Hub, *, role: Role = Role.OWNER, **columns: object) -> Company:
+    """Make a tenant of its own, so that tests do not see each other's rows."""
+    tenant_id, person_id = new_id("ten"), new_id("per")
+    with hub.everyone("a test makes a tenant") as session:
+        session.add(Tenant(id=tenant_id, slug=tenant_id, name="Harbor Home Services", **columns))
+        session.add(Person(id=person_id, email=f"{person_id}@harbor.example", name="Robin Lake"))
+        session.flush()
+        session.add(Membership(tenant_id=tenant_id, person_id=person_id, role=role.value))
+    return Company(tenant_id, person_id)
+
+
+@pytest.fixture
+def company(hub: Hub) -> Company:
+    """A fresh tenant with an owner."""
+    return new_company(hub)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).parents[1]
