@@ -66,6 +66,7 @@ def read(
         body: dict[str, Any] = {
             "inputs": [{"id": one} for one in part],
             "properties": list(properties),
+            "propertiesWithHistory": [],
         }
         if by is not None:
             body["idProperty"] = by

@@ -27,11 +27,14 @@ from connectors.hubspot.sandbox_documents import (
     Document,
     RefusedError,
     account_document,
+    batch_document,
     error,
     need_scope,
     pipeline_document,
     result_document,
+    row_error,
     schema_document,
+    stamp,
     throttle_document,
 )
 from connectors.hubspot.sandbox_records import Answered, Records
@@ -223,14 +226,10 @@ class _Routes:
         ids = [str(one.get("id")) for one in _inputs()]
         found, missing = self._records.read(grant.account.id, kind, ids, by=asked.get("idProperty"))
         names = asked.get("properties") or []
-        document: Document = {
-            "status": "COMPLETE",
-            "results": [result_document(record, names) for record in found[::-1]],
-        }
-        if missing:
-            text = f"Could not get some {schema.SINGULAR.get(kind, kind).upper()} objects."
-            problem = error("OBJECT_NOT_FOUND", text, context={"ids": missing})
-            document |= {"numErrors": 1, "errors": [problem]}
+        text = f"Could not get some {schema.SINGULAR[kind].upper()} objects."
+        errors = [row_error("OBJECT_NOT_FOUND", text, {"ids": missing})] if missing else []
+        results = [result_document(record, names) for record in found[::-1]]
+        document = batch_document(results, errors, started=stamp())
         return answer_json(document, 207 if missing else 200)
 
     def read_one(self, grant: Grant, kind: str, record_id: str) -> BaseResponse:

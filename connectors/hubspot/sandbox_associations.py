@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.hubspot.sandbox_documents import Document, error
+from connectors.hubspot.sandbox_documents import Document, batch_document, row_error, stamp
 from connectors.hubspot.sandbox_records import Answered
 from connectors.sandbox.store import Store
 
@@ -47,14 +47,12 @@ class Associations:
             missing = [one for one, ids in ((left, have), (right, have_other)) if one not in ids]
             if missing:
                 text = f"One or more ids do not exist: {missing[0]}"
-                errors.append(error("OBJECT_NOT_FOUND", text, context={"ids": missing}))
+                errors.append(row_error("OBJECT_NOT_FOUND", text, {"ids": missing}))
                 continue
             self._store.keep(_place(account, kind, left, other), right, {})
             self._store.keep(_place(account, other, right, kind), left, {})
             results.append({"from": {"id": left}, "to": {"id": right}, "associationSpec": spec})
-        document: Document = {"status": "COMPLETE", "results": results}
-        if errors:
-            document |= {"numErrors": len(errors), "errors": errors}
+        document = batch_document(results, errors, started=stamp())
         return Answered(207 if errors else 200, document)
 
     def read(self, account: str, kind: str, other: str, inputs: Sequence[Document]) -> Answered:
@@ -72,7 +70,7 @@ class Associations:
                     ],
                 }
             )
-        return Answered(200, {"status": "COMPLETE", "results": results})
+        return Answered(200, batch_document(results, [], started=stamp()))
 
     def _ids(self, account: str, kind: str, ids: Sequence[str]) -> set[str]:
         return {record.id for record in self._store.find_any(account, kind, "id", ids)}

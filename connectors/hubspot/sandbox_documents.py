@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from connectors.hubspot.sandbox_schema import (
 from connectors.sandbox.store import Record
 
 MAX_INPUTS = 100
+_BEGAN = "2024-02-01T09:00:00.000Z"
 
 Document = dict[str, Any]
 
@@ -47,6 +48,33 @@ def error(category: str, message: str, **more: Any) -> Document:
         "correlationId": str(uuid.uuid4()),
         "category": category,
         **more,
+    }
+
+
+def batch_document(
+    results: Sequence[Document], errors: Sequence[Document], *, started: str
+) -> Document:
+    """Give the answer to a batch; it names errors only when there are some."""
+    document: Document = {
+        "status": "COMPLETE",
+        "results": list(results),
+        "startedAt": started,
+        "completedAt": stamp(),
+    }
+    if errors:
+        document |= {"numErrors": len(errors), "errors": list(errors)}
+    return document
+
+
+def row_error(category: str, message: str, context: Mapping[str, Sequence[str]]) -> Document:
+    """Give an error as it stands in a batch's answer."""
+    return {
+        "status": "error",
+        "category": category,
+        "message": message,
+        "context": {name: list(values) for name, values in context.items()},
+        "errors": [],
+        "links": {},
     }
 
 
@@ -139,6 +167,8 @@ def pipeline_document(object_name: str) -> Document:
         "label": label,
         "displayOrder": 0,
         "archived": False,
+        "createdAt": _BEGAN,
+        "updatedAt": _BEGAN,
         "stages": [
             {
                 "id": stage.id,
@@ -146,6 +176,8 @@ def pipeline_document(object_name: str) -> Document:
                 "displayOrder": order,
                 "metadata": dict(stage.metadata),
                 "archived": False,
+                "createdAt": _BEGAN,
+                "updatedAt": _BEGAN,
             }
             for order, stage in enumerate(stages)
         ],

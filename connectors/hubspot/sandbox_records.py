@@ -17,10 +17,12 @@ from connectors.hubspot.sandbox_documents import (
     MAX_INPUTS,
     Document,
     RefusedError,
+    batch_document,
     error,
     no_object,
     not_unique,
     result_document,
+    row_error,
     stamp,
     too_many,
 )
@@ -278,18 +280,10 @@ class _Batch:
             raise RefusedError(first.status, document)
         for record, name, value in self._news:
             self._changed(record, name, value)
-        document = {
-            "status": "COMPLETE",
-            # The order of results is not promised; this shows who counts on it.
-            "results": self._results[::-1],
-            "startedAt": self._started,
-            "completedAt": stamp(),
-        }
-        if not self._errors:
-            return Answered(status, document)
-        document["numErrors"] = len(self._errors)
-        document["errors"] = [_row_document(one, problem) for one, problem in self._errors]
-        return Answered(207, document)
+        errors = [_row_document(one, problem) for one, problem in self._errors]
+        # The order of results is not promised; this shows who counts on it.
+        document = batch_document(self._results[::-1], errors, started=self._started)
+        return Answered(207 if errors else status, document)
 
     def _problem(self, record: Record | None, properties: Mapping[str, Any]) -> RowError | None:
         wrong = [
@@ -370,11 +364,7 @@ def national_digits(number: str) -> str:
 
 
 def _row_document(one: Document, problem: RowError) -> Document:
-    return {
-        "status": "error",
-        "category": problem.category,
-        "message": problem.message,
-        "context": {**problem.context, "objectWriteTraceId": [str(one["objectWriteTraceId"])]},
-        "errors": [],
-        "links": {},
-    }
+    trace = [str(one["objectWriteTraceId"])]
+    return row_error(
+        problem.category, problem.message, {**problem.context, "objectWriteTraceId": trace}
+    )
