@@ -106,9 +106,7 @@ def _fields_of(
         # A part with a default that is not None is there in every event too.
         has_value = is_required and not is_many and not _is_optional(info.annotation)
         if _is_model(inner):
-            yield from _fields_of(
-                inner, place, is_required=has_value, is_list=is_list or is_many
-            )
+            yield from _fields_of(inner, place, is_required=has_value, is_list=is_list or is_many)
         elif get_origin(inner) is dict:
             yield _open_field(info, place, get_args(inner)[1])
         else:

@@ -76,8 +76,7 @@ def _is_border(text: str, at: int) -> bool:
         return True
     code = ord(after)
     is_continued = (
-        before == _JOINER
-        or after == _JOINER
+        _JOINER in {before, after}
         or unicodedata.category(after) in {"Mn", "Me", "Mc"}
         or code in _SKIN_TONES
         or code in _TAGS

@@ -373,7 +373,7 @@ def _chip(path: str) -> _Chip:
     def chip(facts: dict[str, Any], _timezone: tzinfo) -> str:
         value = get(facts)
         if value.__class__ is str:
-            return value if value.isprintable() else clean(value)  # type: ignore[no-any-return]  # it is text
+            return value if value.isprintable() else clean(value)
         return "" if value is None else shown(value)
 
     return chip

@@ -13,7 +13,6 @@ The order of work is: source, ``as``, ``choose`` (with ``else``), ``or``, ``max`
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,9 +122,7 @@ def read_directive(
 ) -> Directive | None:
     """Read one directive, reporting all that is wrong with it; None when it has no usable source."""
     if not isinstance(data, Mapping):
-        problems.error(
-            at, f"must be one of {listed(SOURCES)}, such as {{value: {quoted(data)}}}"
-        )
+        problems.error(at, f"must be one of {listed(SOURCES)}, such as {{value: {quoted(data)}}}")
         return None
     _report_unknown(data, at, problems, place)
     given = [name for name in SOURCES if name in data and name not in _NOT_IN[place]]
@@ -241,7 +238,9 @@ def _read_modifiers(
     if "as" in data:
         directive = replace(directive, convert=_read_as(data["as"], (*at, "as"), problems))
     if "choose" in data:
-        directive = replace(directive, choose=_read_choose(data["choose"], (*at, "choose"), problems))
+        directive = replace(
+            directive, choose=_read_choose(data["choose"], (*at, "choose"), problems)
+        )
     if "else" in data:
         directive = replace(directive, otherwise=read_scalar(data["else"], (*at, "else"), problems))
     if "or" in data:
@@ -300,9 +299,7 @@ def _read_max(data: object, at: Location, problems: Problems) -> int | None:
     return data
 
 
-def _read_word(
-    data: object, words: Sequence[str], at: Location, problems: Problems
-) -> str | None:
+def _read_word(data: object, words: Sequence[str], at: Location, problems: Problems) -> str | None:
     if isinstance(data, str) and data in words:
         return data
     problems.error(at, f"must be one of {listed(words)}, not {quoted(data)}")
@@ -311,23 +308,27 @@ def _read_word(
 
 def read_scalar(data: object, at: Location, problems: Problems) -> Scalar | Unset:
     """Read a literal that is not a list; UNSET after reporting why it is none."""
-    if isinstance(data, str):
-        if len(data) > limits.MAX_LITERAL_CHARS:
-            problems.error(at, f"is longer than {limits.MAX_LITERAL_CHARS} characters")
-            return UNSET
-        if not is_clean(data):
-            problems.error(at, "holds control characters; take them out")
-            return UNSET
-        return data
     if data is None or isinstance(data, bool):
         return data
-    if isinstance(data, (int, float)):
-        if (isinstance(data, float) and not math.isfinite(data)) or abs(data) > limits.MAX_NUMBER:
-            problems.error(at, "is a number out of range; write it as text in quotes")
-            return UNSET
+    if isinstance(data, str):
+        wrong = _wrong_with_text(data)
+    elif isinstance(data, (int, float)):
+        # This also refuses what is infinite or not a number.
+        is_in_range = -limits.MAX_NUMBER <= data <= limits.MAX_NUMBER
+        wrong = None if is_in_range else "is a number out of range; write it as text in quotes"
+    else:
+        problems.error(at, f"must be text, a number, true, false or null, not {quoted(data)}")
+        return UNSET
+    if wrong is None:
         return data
-    problems.error(at, f"must be text, a number, true, false or null, not {quoted(data)}")
+    problems.error(at, wrong)
     return UNSET
+
+
+def _wrong_with_text(text: str) -> str | None:
+    if len(text) > limits.MAX_LITERAL_CHARS:
+        return f"is longer than {limits.MAX_LITERAL_CHARS} characters"
+    return None if is_clean(text) else "holds control characters; take them out"
 
 
 def is_list(data: object) -> TypeGuard[Sequence[object]]:

@@ -21,7 +21,15 @@ from mappings import limits, source
 from mappings.conditions import Condition, Group, condition_data, read_conditions
 from mappings.directives import STEP_ID, Directive, directive_data, is_list, read_directive
 from mappings.event import EVENT_TYPE
-from mappings.problem import InvalidMapping, Location, Problem, Problems, did_you_mean, listed, quoted
+from mappings.problem import (
+    InvalidMapping,
+    Location,
+    Problem,
+    Problems,
+    did_you_mean,
+    listed,
+    quoted,
+)
 from mappings.untrusted import is_clean
 
 VERSION: Final = 1
@@ -133,10 +141,10 @@ def _read_approve(data: object, problems: Problems) -> Approve:
     for name, most in _APPROVALS.items():
         value = data.get(name, 0)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not 0 <= value <= most:  # type: ignore[operator]  # it is a number here
+        if not is_number or not 0 <= value <= most:
             problems.error((*at, name), f"must be a number from 0 to {most}, not {quoted(value)}")
         elif name in data:
-            found[name] = value  # type: ignore[assignment]  # it is a number here
+            found[name] = value
     return Approve(**found)
 
 
@@ -194,9 +202,7 @@ def _read_set(data: object, at: Location, problems: Problems) -> tuple[Target, .
     return _read_targets(data, at, problems, is_match=False)
 
 
-def _read_matches(
-    data: object, at: Location, problems: Problems
-) -> tuple[tuple[Target, ...], ...]:
+def _read_matches(data: object, at: Location, problems: Problems) -> tuple[tuple[Target, ...], ...]:
     ways = data if is_list(data) else (data,)
     if not ways or len(ways) > limits.MAX_MATCHES:
         problems.error(at, f"must hold one to {limits.MAX_MATCHES} ways to find a record")
@@ -233,9 +239,7 @@ def data_of(document: MappingDocument) -> dict[str, Any]:
     if document.when:
         made["when"] = [condition_data(one) for one in document.when]
     approve = {
-        name: value
-        for name in _APPROVALS
-        if (value := getattr(document.approve, name)) is not None
+        name: value for name in _APPROVALS if (value := getattr(document.approve, name)) is not None
     }
     if approve:
         made["approve"] = approve

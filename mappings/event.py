@@ -246,5 +246,3 @@ def with_transcript_text(data: dict[str, Any]) -> dict[str, Any]:
     if not lines:
         return data
     return {**data, "transcript": {**transcript, "text": "\n".join(lines)}}
-
-

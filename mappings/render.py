@@ -56,7 +56,16 @@ class Rendered:
 class CompiledStep:
     """One step, ready to render; ``depends_on`` lists the steps whose record ids it needs."""
 
-    __slots__ = ("_at", "_matches", "_simple_match", "_targets", "_update_modes", "depends_on", "id", "object")
+    __slots__ = (
+        "_at",
+        "_matches",
+        "_simple_match",
+        "_targets",
+        "_update_modes",
+        "depends_on",
+        "id",
+        "object",
+    )
 
     def __init__(self, step: Step, at: Location) -> None:
         """Compile a step that stands at a place of the mapping."""
@@ -84,7 +93,7 @@ class CompiledStep:
         fields: dict[str, Any] = {}
         name = None
         try:
-            for name, fill in self._targets:  # noqa: B007 - the name at fault is told below
+            for name, fill in self._targets:
                 value = fill(facts, ids, timezone)
                 if value is not ABSENT:
                     fields[name] = value
@@ -109,7 +118,7 @@ class CompiledStep:
             made: dict[str, Any] = {}
             name = None
             try:
-                for name, fill in way:  # noqa: B007 - the name at fault is told below
+                for name, fill in way:
                     made[name] = fill(facts, ids, timezone)
             except Unfit as error:
                 raise self._problem(error, *at, name) from error
@@ -186,7 +195,8 @@ def _also_set(step: Step) -> str | None:
         return None
     (matched,) = step.matches[0]
     is_set = any(
-        target.name == matched.name and replace(target.directive, update="always") == matched.directive
+        target.name == matched.name
+        and replace(target.directive, update="always") == matched.directive
         for target in step.targets
     )
     return matched.name if is_set else None

@@ -15,10 +15,10 @@ _LINE_BREAKS: Final = re.compile("\r\n?|[\x85\u2028\u2029]")
 
 
 def clean(text: str) -> str:
-    """Give text without control characters; every kind of line break becomes a line feed.
+    r"""Give text without control characters; every kind of line break becomes a line feed.
 
-    >>> clean("Leak\\x00 in\\r\\nthe kitchen")
-    'Leak in\\nthe kitchen'
+    >>> clean("Leak\x00 in\r\nthe kitchen")
+    'Leak in\nthe kitchen'
     """
     # Everything that is taken out below counts as unprintable, and most text has none of it.
     if text.isprintable():
