@@ -190,7 +190,7 @@ def is_allowed_base(base_url: str, hosts: Iterable[str], *, allow_loopback: bool
 
 _SECRETS = re.compile(
     r"(?i)(bearer\s+\S+|(?:access|refresh)_token\S*|\b00D[\w]{9,15}![\w.]+)"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\+?\d[\d ().-]{6,}\d"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<!\w)\+?\d[\d ().-]{6,}\d(?!\w)"
 )
 _HIDDEN = "…"
 _MIN_HIDDEN_CHARS = 3

@@ -44,9 +44,9 @@ class Salesforce:
     #: Source: https://developer.salesforce.com/docs/platform/api-rest/guide/
     #: resources-composite-sobjects-collections-upsert (2026-11-22)
     max_batch = 200
-    # Leads, contacts and cases have a unique key, but that of a task may be an external id only.
+    # Leads, contacts and cases have a unique key, but that of a task may be an external id only:
+    # two upserts at the same moment could make two tasks.
     safe_to_repeat = False
-    safe_to_repeat = True
     #: My Domain, production, sandboxes: every address that a token answer gives is below this.
     hosts = (".salesforce.com",)
     oauth = OAuth(

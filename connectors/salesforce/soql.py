@@ -27,7 +27,7 @@ _ESCAPES = str.maketrans(
         "\0": "",
     }
 )
-_NAME = re.compile(r"^[A-Za-z]\w*$")
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def literal(value: JSON) -> str:
@@ -46,7 +46,7 @@ def literal(value: JSON) -> str:
 
 def name(text: str) -> str:
     """Give an object's or field's name; raises ValueError when it is not one."""
-    if not _NAME.match(text):
+    if not _NAME.fullmatch(text):
         message = f"not a name of an object or field: {text!r}"
         raise ValueError(message)
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import running
 
@@ -35,9 +35,6 @@ class Case:
     closable: str
     closable_fields: Mapping[str, JSON]
     close: Callable[[running.Sandbox, RecordId], None]
-    #: The vendor's document, and how an address of ours is found in it; None when there is none.
-    document: str | None = None
-    as_documented: Callable[[str], str] = field(default=lambda path: path)
 
 
 def _complete_task(box: running.Sandbox, record: RecordId) -> None:
@@ -77,7 +74,6 @@ CASES = {
         closable="Task",
         closable_fields={"Subject": "Call back"},
         close=_complete_task,
-        document="salesforce_rest.handauthored.json",
     ),
     "hubspot": Case(
         name="hubspot",
