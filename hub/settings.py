@@ -88,6 +88,16 @@ class Settings(BaseSettings):
         10, ge=1, description="Failed sign-ins from one address, or to one account, in a minute"
     )
     session_hours: int = Field(12, ge=1, description="How long a sign-in lasts without use")
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Reverse proxies in front of the hub whose X-Forwarded headers are believed",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="What a scraper of /metrics must send; without it only this machine may ask",
+    )
     lease_s: float = Field(
         120.0, gt=0, description="How long a worker may hold rows before they are looked after"
     )
@@ -173,6 +183,14 @@ def load(**overrides: Any) -> Settings:
             for problem in err.errors(include_input=False, include_url=False)
         ]
         raise SettingsProblem("; ".join(wrong) + ".") from None
+
+
+def export(values: Mapping[str, str]) -> None:
+    """Set variables for the rest of this process and for those it starts.
+
+    Only commands that start other processes do this, before anything has read the settings.
+    """
+    os.environ.update(values)
 
 
 @cache
