@@ -24,6 +24,7 @@ from connectors.errors import (
     Unavailable,
 )
 from connectors.http import redacted
+from connectors.hubspot.objects import KEY
 from connectors.record import Candidate, RecordId
 
 _UNAUTHORIZED, _FORBIDDEN, _TIMEOUT, _CONFLICT = 401, 403, 408, 409
@@ -101,6 +102,13 @@ def row_refused(
             f"HubSpot already has this record, with the id {existing[1]}. Use it, or change the "
             "value that must be unique.",
             candidates=[Candidate(record, f"HubSpot record {existing[1]}")],
+        )
+    if "non-unique" in message:
+        return Rejected(
+            f'HubSpot keeps no unique values in the property "{KEY}". Open the connection and press '
+            "Check, or follow what it lists to do.",
+            code=category or None,
+            status=status,
         )
     wrong = invalid_properties(error)
     if wrong:

@@ -7,6 +7,7 @@ names none, it is halved until the bad rows stand alone. So one bad row keeps no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +24,10 @@ from connectors.record import Account, Outcome, RecordId, Write
 #: Inputs of one batch call.
 #: Source: https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide (2026-11-22)
 MAX_BATCH = 100
+_NOT_FOUND = 404
+#: Refusals that are about the object or our key property, and so hold for every row.
+#: Source: https://github.com/HubSpot/hubspot-api-nodejs/issues/548 (2026-11-22)
+_EVERY_ROW = re.compile(r"non-unique|infer object type")
 #: Calls that one batch may cost; a batch with so many bad rows is finished by the next one.
 _MAX_CALLS = 24
 
@@ -130,7 +135,8 @@ class _Batch:
         if len(rows) == 1:
             self._refuse(rows[0], said, made.answer.status)
             return []
-        guilty = _guilty(rows, said)
+        is_every = made.answer.status == _NOT_FOUND or _EVERY_ROW.search(str(said.get("message")))
+        guilty = rows if is_every else _guilty(rows, said)
         for row in guilty:
             self._refuse(row, said, made.answer.status)
         rest = [row for row in rows if row.is_open]

@@ -173,6 +173,24 @@ def test_an_unknown_property_refuses_every_row_that_has_it_at_once(
     assert _calls(box, "batch/upsert") - before == 2
 
 
+def test_a_missing_key_property_refuses_all_rows_in_one_call(
+    box: running.Sandbox, account: Account
+) -> None:
+    """An account that was not prepared costs one call, and the sentence says what to do."""
+    address = f"{box.url}/crm/properties/2026-03/companies/afterbeep_key"
+    box.http.delete(address, headers={"Authorization": f"Bearer {account.token}"})
+    writes = [Write(f"co-{n}", "companies", {"name": "Whitfield"}) for n in range(20)]
+    before = _calls(box, "batch/upsert")
+
+    outcomes = HUBSPOT.write(account, writes)
+    called = _calls(box, "batch/upsert") - before
+    HUBSPOT.prepare(account)
+
+    assert called == 1
+    assert all("press Check" in o.error.detail for o in outcomes if o.error)
+    assert all(o.record for o in HUBSPOT.write(account, writes))
+
+
 def test_rows_keep_their_outcome_when_the_budget_ends_in_between(
     box: running.Sandbox, account: Account
 ) -> None:
