@@ -101,7 +101,9 @@ def create_sandbox(folder: Path, *, public_url: str) -> Flask:
             View("Task", "Tasks", ("Subject",), ("ActivityDate", "Priority", "Description")),
             View("Case", "Cases", ("Subject",), ("CaseNumber", "Priority", "Description")),
             View("Account", "Accounts", ("Name",), ("Phone",)),
+            View("Opportunity", "Opportunities", ("Name",), ("StageName", "Amount")),
         ),
+        hidden=[one.name for one in OBJECTS.values() if one.is_setup],
     )
     for field in ("Phone", "Email", "Field", "AssigneeId"):
         sandbox.store.index(field)

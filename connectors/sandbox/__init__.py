@@ -51,7 +51,7 @@ What a running sandbox offers besides the vendor's API:
 ``GET POST /_sandbox/settings``      ``token_lifetime_s``, ``rotates_refresh``, ``limits: {name: capacity}``
 ``POST /_sandbox/expire``            all access tokens expire now
 ``POST /_sandbox/revoke``            all grants are withdrawn now
-``POST /_sandbox/clear``             all records of objects that have a View are forgotten
+``POST /_sandbox/clear``             all records are forgotten
 ===================================  ===============================================================
 
 Client id and secret are ``CLIENT_ID`` and ``CLIENT_SECRET`` of :mod:`connectors.sandbox.oauth`.

@@ -54,8 +54,12 @@ class Sandbox:
         limits: tuple[LimitRule, ...],
         answers: Answers,
         views: Sequence[View] = (),
+        hidden: Sequence[str] = (),
     ) -> None:
-        """Open the state in *folder* (``<name>.sqlite``) and add the kit's own routes."""
+        """Open the state in *folder* (``<name>.sqlite``) and add the kit's own routes.
+
+        *hidden* objects belong to the account's set-up: they are neither shown, counted nor cleared.
+        """
         self.name, self.label, self.public_url = name, label, public_url.rstrip("/")
         self.accounts = accounts
         self.store = Store(folder / f"{name}.sqlite", key_field=key_field)
@@ -63,6 +67,7 @@ class Sandbox:
         self.faults = Faults(self.store)
         self.oauth = OAuthServer(self.store, oauth, label=label, accounts=accounts)
         self.views = {view.object: view for view in views}
+        self.hidden = frozenset(hidden)
         self._answers = answers
         self.app = Flask("connectors.sandbox", static_folder=None)
         self.app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's default provider
@@ -107,6 +112,14 @@ class Sandbox:
             return function
 
         return add
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of records of each object that is not hidden."""
+        return {n: c for n, c in self.store.counts().items() if n not in self.hidden}
+
+    def clear(self) -> None:
+        """Forget all records except those of hidden objects."""
+        self.store.clear_records(list(self.counts()))
 
     def new_number(self) -> int:
         """Give a number that was never given before, for making ids."""

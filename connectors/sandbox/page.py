@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from connectors.sandbox.kit import Sandbox
 
 _STYLES = Path(__file__).parent / "static" / "sandbox.css"
+#: Shorter values are more often numbers that happen to be an id than references.
+_MIN_LINKED_CHARS = 6
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
@@ -35,8 +37,8 @@ def pages(sandbox: Sandbox) -> Blueprint:
 
     def overview() -> Response:
         chosen = request.args.get("object")
-        records = sandbox.store.newest(object_name=chosen, limit=60)
-        counts = sandbox.store.counts()
+        records = sandbox.store.newest(object_name=chosen, limit=60, without=sandbox.hidden)
+        counts = sandbox.counts()
         tabs = [(v.object, v.label, counts.get(v.object, 0)) for v in sandbox.views.values()]
         return _page(
             "overview.html",
@@ -54,7 +56,13 @@ def pages(sandbox: Sandbox) -> Blueprint:
         record = sandbox.store.get(object_name, record_id)
         if record is None:
             abort(404)
-        return _page("record.html", sandbox=sandbox, row=_row(sandbox, record), record=record)
+        return _page(
+            "record.html",
+            sandbox=sandbox,
+            row=_row(sandbox, record),
+            record=record,
+            links=_links(sandbox, record),
+        )
 
     def styles() -> Response:
         answer = make_response(_STYLES.read_text(encoding="utf-8"))
@@ -75,6 +83,17 @@ def _page(template: str, **values: Any) -> Response:
     )
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def _links(sandbox: Sandbox, record: Record) -> dict[str, str]:
+    """Give the pages of the records that this one's values name, such as a task's lead."""
+    ids = [value for value in record.fields.values() if isinstance(value, str) and value.isalnum()]
+    return {
+        found.id: f"/records/{found.object}/{found.id}"
+        for name in sandbox.views
+        for found in sandbox.store.find_any(record.account, name, "id", ids)
+        if found.id != record.id and len(found.id) >= _MIN_LINKED_CHARS
+    }
 
 
 @dataclass(frozen=True, slots=True)

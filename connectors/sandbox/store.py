@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,10 +174,15 @@ class Store:
         return found
 
     def newest(
-        self, *, object_name: str | None = None, account: str | None = None, limit: int = 50
+        self,
+        *,
+        object_name: str | None = None,
+        account: str | None = None,
+        limit: int = 50,
+        without: Collection[str] = (),
     ) -> list[Record]:
-        """Give the records that arrived last, newest first."""
-        where, values = ["1"], list[Any]()
+        """Give the records that arrived last, newest first; none of the objects in *without*."""
+        where, values = [f"object NOT IN ({', '.join('?' * len(without))})"], list[Any](without)
         for column, value in (("object", object_name), ("account", account)):
             if value is not None:
                 where.append(f"{column} = ?")

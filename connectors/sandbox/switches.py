@@ -28,7 +28,7 @@ def switches(sandbox: Sandbox) -> Blueprint:
     for name, act in (
         ("expire", sandbox.oauth.expire_all),
         ("revoke", sandbox.oauth.revoke_all),
-        ("clear", lambda: sandbox.store.clear_records(list(sandbox.views))),
+        ("clear", sandbox.clear),
     ):
         add(f"/{name}", name, _doing(act), methods=["POST"])
     return blueprint
@@ -96,7 +96,7 @@ def statistics(sandbox: Sandbox) -> dict[str, Any]:
         "calls": calls,
         "calls_total": sum(calls.values()),
         "statuses": store.counters("statuses"),
-        "records": store.counts(),
+        "records": sandbox.counts(),
         "writes": {"created": created, "updated": updated},
         "duplicate_keys": store.duplicate_keys(),
         "tokens": store.counters("tokens"),

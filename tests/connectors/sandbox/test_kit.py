@@ -332,3 +332,17 @@ def test_clear_forgets_records_and_keeps_the_set_up(box):
 
     assert outcome.is_new
     assert box.stats()["duplicate_keys"] == []
+
+
+def test_a_task_leads_to_its_person(box):
+    """References between records are links, and what belongs to the set-up is not shown."""
+    account = _account(box)
+    (lead,) = SALESFORCE.write(account, [_lead("linked")])
+    (task,) = SALESFORCE.write(
+        account, [Write("linking", "Task", {"Subject": "Call back", "WhoId": lead.record.id})]
+    )
+    page = box.http.get(task.record.url, follow_redirects=True).text
+
+    assert f'href="/records/Lead/{lead.record.id}"' in page
+    assert "PermissionSet" not in box.stats()["records"]
+    assert "PermissionSet" not in box.http.get(box.url + "/").text
