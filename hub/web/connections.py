@@ -1,0 +1,282 @@
+"""Connections: how the accounts are, connecting and reconnecting, and an operator's hand on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from connectors.errors import ConnectorError
+from connectors.record import OAuth
+from connectors.registry import CONNECTORS, connector
+from hub.db.connections import Connection
+from hub.db.deliveries import Delivery, State
+from hub.db.mappings import FieldMapping
+from hub.db.people import Role
+from hub.delivery import describe, steer
+from hub.delivery.budget import Budget, LimitOutlook
+from hub.oauth import flow
+from hub.settings import vendor_settings
+from hub.web.viewer import needs, the_hub, viewer
+
+pages = Blueprint("connections", __name__, url_prefix="/connections")
+_LONGEST_LABEL = 80
+#: Less than this part of a limit is left: it is worth a look.
+_TIGHT = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A connection as its card shows it."""
+
+    row: Connection
+    counts: dict[str, int]
+    limits: tuple[LimitOutlook, ...]
+
+    def count(self, *states: str) -> int:
+        """Count its deliveries in these states."""
+        return sum(self.counts.get(state, 0) for state in states)
+
+    def is_tight(self, limit: LimitOutlook) -> bool:
+        """Tell whether little of a limit is left."""
+        return limit.remaining < limit.granted * _TIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A vendor to which an account may be connected, and what the operator must still set."""
+
+    name: str
+    label: str
+    login_url: str
+    hosts: tuple[str, ...]
+    is_set_up: bool
+
+
+@pages.get("")
+@needs(Role.VIEWER)
+def show() -> ResponseReturnValue:
+    """Show a card for each account."""
+    hub, tenant_id = the_hub(), viewer().tenant_id
+    with hub.tenant(tenant_id) as session:
+        rows = session.scalars(
+            select(Connection).order_by(Connection.created_at, Connection.id)
+        ).all()
+        counts: dict[str | None, dict[str, int]] = {}
+        numbers = session.execute(
+            select(Delivery.connection_id, Delivery.state, func.count(Delivery.id)).group_by(
+                Delivery.connection_id, Delivery.state
+            )
+        )
+        for connection_id, state, number in numbers:
+            counts.setdefault(connection_id, {})[state] = number
+    budget = Budget(hub)
+    accounts = [
+        Account(row, counts.get(row.id, {}), tuple(budget.outlook(row)))
+        for row in rows
+        if row.connector in CONNECTORS
+    ]
+    return render_template("connections/list.html", accounts=accounts)
+
+
+@pages.get("/new")
+@needs(Role.ADMIN)
+def new() -> ResponseReturnValue:
+    """Show the vendors that an account can be connected to."""
+    return render_template("connections/new.html", vendors=_vendors())
+
+
+def _vendors() -> list[Vendor]:
+    found = []
+    for name, (label, _) in CONNECTORS.items():
+        vendor, settings = connector(name), vendor_settings(name)
+        if isinstance(vendor.oauth, OAuth):
+            login_url = settings.login_url or vendor.oauth.login_url
+            found.append(Vendor(name, label, login_url, vendor.hosts, settings.is_complete))
+    return found
+
+
+@pages.post("/new/<connector_name>")
+@needs(Role.ADMIN)
+def begin(connector_name: str) -> ResponseReturnValue:
+    """Begin to connect an account: on to the vendor's page."""
+    if connector_name not in CONNECTORS:
+        abort(404)
+    label = request.form.get("label", "").strip()[:_LONGEST_LABEL]
+    login_url = request.form.get("login_url", "").strip() or None
+    return _leave_for(connector_name, label=label, login_url=login_url)
+
+
+@pages.post("/<connection_id>/reconnect")
+@needs(Role.ADMIN)
+def reconnect(connection_id: str) -> ResponseReturnValue:
+    """Authorise a connection anew; it keeps its id, mappings and history."""
+    return _leave_for(_find(connection_id).connector, connection_id=connection_id)
+
+
+def _leave_for(
+    connector_name: str,
+    *,
+    label: str = "",
+    login_url: str | None = None,
+    connection_id: str | None = None,
+) -> ResponseReturnValue:
+    """Show where the person is taken, and take them there.
+
+    Not by a redirect: browsers hold the answers of a form to ``form-action``, which
+    allows our own address only, and rightly so. A page of its own leads on.
+    """
+    me = viewer()
+    try:
+        address = flow.begin(
+            the_hub(),
+            me.tenant_id,
+            me.person_id,
+            connector_name,
+            label=label,
+            login_url=login_url,
+            connection_id=connection_id,
+        )
+    except flow.ConnectProblem as err:
+        flash(str(err), "error")
+        return redirect(url_for(".show") if connection_id else url_for(".new"), 303)
+    page = render_template(
+        "connections/going.html",
+        address=address,
+        host=urlsplit(address).netloc,
+        label=CONNECTORS[connector_name][0],
+    )
+    answer = make_response(page)
+    answer.headers["Refresh"] = f"0; url={address}"
+    return answer
+
+
+@pages.get("/callback")
+@needs(Role.ADMIN)
+def come_back() -> ResponseReturnValue:
+    """Take the person back from the vendor's page, and set the account up."""
+    me, hub = viewer(), the_hub()
+    try:
+        row = flow.finish(
+            hub,
+            me.person_id,
+            request.args.get("state", ""),
+            code=request.args.get("code"),
+            error=request.args.get("error"),
+        )
+    except flow.ConnectProblem as err:
+        flash(str(err), "error")
+        return redirect(url_for(".show"), 303)
+    flash(f"{row.label} is connected.")
+    _prepare(row.tenant_id, row.id)
+    return redirect(f"{url_for('.show')}#{row.id}", 303)
+
+
+@pages.post("/<connection_id>/check")
+@needs(Role.ADMIN)
+def check(connection_id: str) -> ResponseReturnValue:
+    """Set up in the account what is missing, and say what a person must still do there."""
+    row = _find(connection_id)
+    if _prepare(row.tenant_id, row.id):
+        flash("The account has everything that is needed.")
+    return _to(connection_id)
+
+
+def _prepare(tenant_id: str, connection_id: str) -> bool:
+    """Prepare an account; tells whether nothing is left to do, and says what went wrong."""
+    try:
+        todos = describe.prepare(the_hub(), tenant_id, connection_id, actor=viewer().actor)
+    except ConnectorError as err:
+        flash(f"The account could not be checked: {err.detail}", "error")
+        return False
+    if todos:
+        flash("Somebody must still do something in the account; it stands on its card.", "error")
+    return not todos
+
+
+@pages.post("/<connection_id>/pause")
+@needs(Role.OPERATOR)
+def pause(connection_id: str) -> ResponseReturnValue:
+    """Stop sending; rows wait."""
+    row, me = _find(connection_id), viewer()
+    steer.pause(the_hub(), me.tenant_id, connection_id, actor=me.actor)
+    flash(f"{row.label} is paused. What is due waits until somebody resumes it.")
+    return _to(connection_id)
+
+
+@pages.post("/<connection_id>/resume")
+@needs(Role.OPERATOR)
+def resume(connection_id: str) -> ResponseReturnValue:
+    """Send again, at once."""
+    row, me = _find(connection_id), viewer()
+    steer.resume(the_hub(), me.tenant_id, connection_id, actor=me.actor)
+    flash(f"{row.label} is sending again.")
+    return _to(connection_id)
+
+
+@pages.get("/<connection_id>/disconnect")
+@needs(Role.ADMIN)
+def ask_disconnect(connection_id: str) -> ResponseReturnValue:
+    """Say what disconnecting leads to, before it is done."""
+    row = _find(connection_id)
+    with the_hub().tenant(viewer().tenant_id) as session:
+        waiting = session.scalar(
+            select(func.count(Delivery.id)).where(
+                Delivery.connection_id == connection_id,
+                Delivery.state.in_((State.WAITING.value, State.HELD.value, State.SENDING.value)),
+            )
+        )
+        mappings = session.scalars(
+            select(FieldMapping.name)
+            .where(
+                FieldMapping.connection_id == connection_id,
+                FieldMapping.is_active,
+                FieldMapping.archived_at.is_(None),
+            )
+            .order_by(FieldMapping.name)
+        ).all()
+    return render_template(
+        "connections/disconnect.html", row=row, waiting=waiting or 0, mappings=mappings
+    )
+
+
+@pages.post("/<connection_id>/disconnect")
+@needs(Role.ADMIN)
+def disconnect(connection_id: str) -> ResponseReturnValue:
+    """Give the authorisation back and forget the tokens."""
+    row, me = _find(connection_id), viewer()
+    is_revoked = flow.disconnect(the_hub(), me.tenant_id, connection_id, actor=me.actor)
+    label = CONNECTORS[row.connector][0]
+    flash(
+        f"{row.label} is disconnected, and {label} has confirmed it."
+        if is_revoked
+        else f"{row.label} is disconnected here. {label} did not confirm it: "
+        "remove Afterbeep from the account's connected apps too."
+    )
+    return _to(connection_id)
+
+
+def _find(connection_id: str) -> Connection:
+    with the_hub().tenant(viewer().tenant_id) as session:
+        row = session.scalars(
+            select(Connection).where(Connection.id == connection_id)
+        ).one_or_none()
+    if row is None or row.connector not in CONNECTORS:
+        abort(404)
+    return row
+
+
+def _to(connection_id: str) -> ResponseReturnValue:
+    return redirect(f"{url_for('.show')}#{connection_id}", 303)

@@ -1,0 +1,210 @@
+"""How values are written for people: times, numbers, telephone numbers and our own nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from flask import Flask
+from markupsafe import Markup, escape
+
+from connectors.registry import CONNECTORS
+from hub.db.base import now
+from hub.web.viewer import who
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
+_DAYS_IN_WORDS = 30
+
+
+class Words:
+    """Our nouns as people read them; a value that is not listed is shown as it is."""
+
+    bucket: Mapping[str, str] = {
+        "new_lead": "New lead",
+        "existing_customer": "Existing customer",
+        "appointment": "Appointment",
+        "billing": "Billing",
+        "support": "Support",
+        "other": "Other",
+        "spam": "Spam",
+    }
+    urgency: Mapping[str, str] = {
+        "critical": "Critical",
+        "high": "High",
+        "normal": "Normal",
+        "low": "Low",
+    }
+    state: Mapping[str, str] = {
+        "held": "Waits for approval",
+        "waiting": "Waiting",
+        "sending": "Sending",
+        "delivered": "Delivered",
+        "parked": "Parked",
+        "rejected": "Rejected",
+        "dropped": "No action",
+    }
+    health: Mapping[str, str] = {
+        "healthy": "Healthy",
+        "degraded": "Degraded",
+        "paused": "Paused",
+        "needs_reconnect": "Needs reconnect",
+        "disconnected": "Disconnected",
+    }
+    role: Mapping[str, str] = {
+        "owner": "Owner",
+        "admin": "Admin",
+        "mapper": "Mapper",
+        "operator": "Operator",
+        "viewer": "Viewer",
+    }
+
+    def connector(self, name: str | None) -> str:
+        """Give the vendor's name as the vendor writes it."""
+        return CONNECTORS[name][0] if name in CONNECTORS else (name or "")
+
+
+def add_filters(app: Flask) -> None:
+    """Make the functions below known to the templates."""
+    filters = {
+        "ago": ago,
+        "clock": clock,
+        "count": count,
+        "day": day,
+        "every": every,
+        "lasting": lasting,
+        "link": link,
+        "number": number,
+        "phone": phone,
+        "span": span,
+        "spoken_at": spoken_at,
+    }
+    app.jinja_env.filters.update(filters)
+
+
+@cache
+def zone(name: str) -> tzinfo:
+    """Give a time zone by name; UTC when the machine does not know it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def _here(at: datetime) -> datetime:
+    me = who()
+    return at.astimezone(zone(me.timezone) if me else UTC)
+
+
+def clock(at: datetime | None) -> str:
+    """Write a moment in the tenant's zone, with the zone: ``Sun 22 Nov 2026, 08:46 CET``."""
+    if at is None:
+        return ""
+    here = _here(at)
+    return f"{here:%a} {here.day} {here:%b %Y, %H:%M} {here.tzname()}"
+
+
+def day(at: datetime | None) -> str:
+    """Write a moment's day and hour without the year where it is this one."""
+    if at is None:
+        return ""
+    here = _here(at)
+    year = "" if here.year == _here(now()).year else f" {here.year}"
+    return f"{here.day} {here:%b}{year}, {here:%H:%M}"
+
+
+def span(window: Mapping[str, str]) -> str:
+    """Write a span of an event, such as when to call back: ``20 Nov, 14:00 to 16:00 PST``."""
+    try:
+        start = datetime.fromisoformat(window["start"])
+        end = datetime.fromisoformat(window["end"]) if window.get("end") else None
+    except (KeyError, ValueError):
+        return ""
+    if end is None:
+        return f"{day(start)} {_here(start).tzname()}"
+    is_same_day = _here(end).date() == _here(start).date()
+    until = f"{_here(end):%H:%M}" if is_same_day else day(end)
+    return f"{day(start)} to {until} {_here(end).tzname()}"
+
+
+def ago(at: datetime | None) -> Markup:
+    """Write how long ago a moment was (or how far it is), with the full time as its title."""
+    if at is None:
+        return Markup("")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.astimezone(UTC).isoformat(timespec="seconds"), clock(at), _distance(at)
+    )
+
+
+def _distance(at: datetime) -> str:
+    seconds = (now() - at).total_seconds()
+    span = abs(seconds)
+    if span < _MINUTE_S * 0.75:
+        return "just now" if seconds >= 0 else "in a moment"
+    if span >= _DAYS_IN_WORDS * _DAY_S:
+        return day(at)
+    if span < _HOUR_S:
+        text = f"{max(round(span / _MINUTE_S), 1)} min"
+    elif span < _DAY_S:
+        text = f"{round(span / _HOUR_S)} h"
+    else:
+        text = count(round(span / _DAY_S), "day", "days")
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def lasting(seconds: float | None) -> str:
+    """Write a span of time: ``41 s``, ``3 min``, ``2 h``."""
+    if seconds is None:
+        return ""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR_S:
+        minutes, rest = divmod(round(seconds), _MINUTE_S)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{seconds / _HOUR_S:.0f} h"
+
+
+def every(seconds: float) -> str:
+    """Write a period: ``day``, ``hour``, ``10 seconds``."""
+    names = {1: "second", _MINUTE_S: "minute", _HOUR_S: "hour", _DAY_S: "day"}
+    return names.get(round(seconds)) or count(round(seconds), "second", "seconds")
+
+
+def spoken_at(seconds: float | None) -> str:
+    """Write a place in a recording: ``0:07``."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), _MINUTE_S)
+    return f"{minutes}:{rest:02d}"
+
+
+def number(value: float | None) -> str:
+    """Write a number with its thousands apart."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+def count(value: int, one: str, many: str) -> str:
+    """Write a number with its noun: ``1 delivery``, ``1,204 deliveries``."""
+    return f"{value:,} {one if value == 1 else many}"
+
+
+def phone(value: str | None) -> Markup:
+    """Write a telephone number as people do, kept in one piece and left to right."""
+    if not value:
+        return Markup("")
+    try:
+        parsed = phonenumbers.parse(value)
+        text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        text = value
+    return Markup('<bdi class="phone" dir="ltr">{}</bdi>').format(escape(text))
+
+
+def link(url: str | None) -> str | None:
+    """Give a vendor's address when a browser may follow it, else None."""
+    if url and urlsplit(url).scheme in {"https", "http"}:
+        return url
+    return None

@@ -1,0 +1,82 @@
+"""Forms: every one carries a token that only this person's pages know, and none loses what was typed.
+
+The token of a person who is signed in is kept in their sign-in row; before that, in a signed cookie. A form that comes
+after the sign-in has ended is shown again once the person has signed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from urllib.parse import urlsplit
+
+from flask import Flask, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from hub.context import Hub
+from hub.db.vault import read_master_keys
+from hub.web.viewer import who
+
+FIELD = "csrf"
+KEPT = "kept."
+_COOKIE_PURPOSE = b"afterbeep web cookies v1"
+
+
+def set_up_cookies(app: Flask, hub: Hub) -> None:
+    """Sign the small cookie (messages, the sign-in form's token) with a key from the master keys.
+
+    So all processes agree on it, and nothing more has to be configured.
+    """
+    masters = read_master_keys(hub.settings).keys.values()
+    keys = [hmac.new(key, _COOKIE_PURPOSE, hashlib.sha256).digest() for key in masters]
+    app.secret_key = keys[0]
+    app.config["SECRET_KEY_FALLBACKS"] = keys[1:]
+    app.config["SESSION_COOKIE_NAME"] = "afterbeep_page"
+    app.config["SESSION_COOKIE_HTTPONLY"] = True
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    app.config["SESSION_COOKIE_SECURE"] = hub.settings.base_url.startswith("https://")
+
+
+def token() -> str:
+    """Give the token for the forms of this page."""
+    found = who()
+    if found:
+        return found.csrf_token
+    if "form" not in session:
+        session["form"] = secrets.token_urlsafe(32)
+    return str(session["form"])
+
+
+def check() -> ResponseReturnValue | None:
+    """Let a form through when its token is right; otherwise give a page that keeps what was typed."""
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return None
+    found = who()
+    expected = found.csrf_token if found else str(session.get("form", ""))
+    given = request.form.get(FIELD, "")
+    if expected and hmac.compare_digest(expected.encode(), given.encode()):
+        return None
+    if found is None and request.endpoint != "web.sign_in.enter" and _is_from_our_page():
+        page = render_template(
+            "sign_in.html", kept=typed(), kept_for=request.path, next=url_for("web.overview.show")
+        )
+        return page, 401
+    return render_template("errors/stale_form.html", typed=typed()), 403
+
+
+def typed() -> list[tuple[str, str]]:
+    """Give what a person typed into the form, in order, without our own token."""
+    return [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if name != FIELD and "password" not in name
+    ]
+
+
+def _is_from_our_page() -> bool:
+    """Tell whether the form stands on a page of ours: only such forms are offered again."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site == "same-origin"
+    origin = request.headers.get("Origin") or request.headers.get("Referer") or ""
+    return bool(origin) and urlsplit(origin).netloc == request.host

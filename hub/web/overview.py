@@ -1,0 +1,102 @@
+"""The front page: today's voicemails, what needs a person, how the connections are, and the sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from hub.db.base import now
+from hub.db.connections import Connection
+from hub.db.deliveries import Delivery, State
+from hub.db.events import StoredEvent
+from hub.db.people import Role
+from hub.db.tenancy import TenantSession
+from hub.web import reading
+from hub.web.display import zone
+from hub.web.reading import Filters
+from hub.web.shell import needs_person
+from hub.web.viewer import needs, the_hub, viewer
+
+pages = Blueprint("overview", __name__)
+_LATEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Every event and every planned step, counted twice: as it was accepted, and as it stands now."""
+
+    events: int
+    planned: int
+    rows: int
+    delivered: int
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing is missing and nothing is there twice."""
+        return self.planned == self.rows
+
+
+@pages.get("/")
+@needs(Role.VIEWER)
+def show() -> ResponseReturnValue:
+    """Show the front page."""
+    me, hub = viewer(), the_hub()
+    since = _midnight(me.timezone)
+    with hub.tenant(me.tenant_id) as session:
+        buckets = _by_bucket(session, since)
+        delivered = session.scalar(
+            select(func.count(Delivery.id)).where(
+                Delivery.state == State.DELIVERED.value, Delivery.delivered_at >= since
+            )
+        )
+        accounts = session.scalars(
+            select(Connection).order_by(Connection.label, Connection.id)
+        ).all()
+        sums = _sums(session)
+    latest = reading.inbox(hub, me.tenant_id, Filters(), None, size=_LATEST)
+    return render_template(
+        "overview.html",
+        accounts=accounts,
+        buckets=buckets,
+        delivered=delivered or 0,
+        latest=latest.items,
+        sums=sums,
+        today=sum(number for _, number in buckets),
+        waiting=needs_person(),
+    )
+
+
+def _midnight(timezone: str) -> datetime:
+    here = now().astimezone(zone(timezone))
+    return here.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _by_bucket(session: TenantSession, since: datetime) -> list[tuple[str, int]]:
+    """Count the voicemails since a moment by bucket, most first."""
+    number = func.count(StoredEvent.id)
+    rows = session.execute(
+        select(StoredEvent.bucket, number)
+        .where(
+            StoredEvent.received_at >= since, StoredEvent.received_at < since + timedelta(days=2)
+        )
+        .group_by(StoredEvent.bucket)
+        .order_by(number.desc(), StoredEvent.bucket)
+    )
+    return [(bucket, found) for bucket, found in rows]
+
+
+def _sums(session: TenantSession) -> Sums:
+    events, planned = session.execute(
+        select(func.count(StoredEvent.id), func.coalesce(func.sum(StoredEvent.planned), 0))
+    ).one()
+    rows, delivered = session.execute(
+        select(
+            func.count(Delivery.id),
+            func.count(Delivery.id).filter(Delivery.state == State.DELIVERED.value),
+        )
+    ).one()
+    return Sums(events, int(planned), rows, delivered)

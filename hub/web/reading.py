@@ -1,0 +1,283 @@
+"""Reads voicemails and what became of them, opened for the page that shows them.
+
+A list costs the same few queries however long it is, and opens at most one page of sealed bodies.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.orm import load_only
+
+from hub.context import Hub
+from hub.db.connections import Connection
+from hub.db.deliveries import Attempt, Delivery
+from hub.db.events import StoredEvent
+from hub.db.mappings import FieldMapping
+from hub.db.tenancy import TenantSession
+from hub.db.vault import Unreadable
+
+PAGE_SIZE = 25
+
+Order = Literal["newest", "urgent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One delivery as a page shows it: where it goes, where it stands, and what stands in its way."""
+
+    row: Delivery
+    mapping_name: str | None
+    connector: str | None
+    connection_label: str | None
+    candidates: tuple[dict[str, Any], ...] = ()
+    sentence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Voicemail:
+    """An event with its opened data; ``data`` is empty when it was removed or cannot be opened."""
+
+    row: StoredEvent
+    data: dict[str, Any]
+    is_readable: bool
+    done: tuple[Done, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The line by which a person triages it."""
+        if self.row.expunged_at:
+            return "Removed"
+        if not self.is_readable:
+            return "Cannot be read"
+        if summary := self.data.get("summary") or self.data.get("reason"):
+            return str(summary)
+        segments = self.data.get("transcript", {}).get("segments") or ()
+        spoken = next((part["text"] for part in segments if part.get("speaker") != "agent"), "")
+        return _clip(str(spoken)) if spoken else "No summary"
+
+    @property
+    def caller(self) -> dict[str, Any]:
+        """What is known of the caller."""
+        found: dict[str, Any] = self.data.get("caller") or {}
+        return found
+
+    @property
+    def caller_name(self) -> str | None:
+        """The caller's name as they said it, or their company."""
+        name = self.caller.get("name") or {}
+        parts = " ".join(part for part in (name.get("given"), name.get("family")) if part)
+        return name.get("full") or parts or self.caller.get("company")
+
+    @property
+    def number(self) -> str | None:
+        """The number that reaches the caller."""
+        call = self.data.get("call") or {}
+        callback = self.data.get("callback") or {}
+        return callback.get("number") or self.caller.get("phone") or call.get("from")
+
+    @property
+    def at(self) -> datetime:
+        """When the call ended, as far as we know."""
+        return self.row.time or self.row.received_at
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a person wants to see of the inbox; empty means everything."""
+
+    bucket: str = ""
+    urgency: str = ""
+    state: str = ""
+    order: Order = "newest"
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.bucket or self.urgency or self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, and the cursor of the next part."""
+
+    items: tuple[Voicemail, ...]
+    after: str | None = None
+    filters: Filters = field(default_factory=Filters)
+
+
+def _clip(text: str, size: int = 140) -> str:
+    return text if len(text) <= size else text[: size - 1].rstrip() + "…"
+
+
+def inbox(
+    hub: Hub, tenant_id: str, filters: Filters, after: str | None, *, size: int = PAGE_SIZE
+) -> Page:
+    """Give one page of voicemails; a cursor that is not ours gives the first page."""
+    query = _ordered(_filtered(select(StoredEvent), filters), filters.order, _read_cursor(after))
+    with hub.tenant(tenant_id) as session:
+        rows = session.scalars(query.limit(size + 1)).all()
+        shown = rows[:size]
+        done = deliveries_of(session, [row.id for row in shown])
+    items = tuple(opened(hub, row, done.get(row.id, ())) for row in shown)
+    more = len(rows) > size
+    return Page(items, _cursor(shown[-1]) if more else None, filters)
+
+
+def _filtered(query: Select[StoredEvent], filters: Filters) -> Select[StoredEvent]:
+    if filters.bucket:
+        query = query.where(StoredEvent.bucket == filters.bucket)
+    if filters.urgency:
+        query = query.where(StoredEvent.urgency_level == filters.urgency)
+    if filters.state:
+        in_state = select(Delivery.event_id).where(Delivery.state == filters.state)
+        query = query.where(StoredEvent.id.in_(in_state))
+    return query
+
+
+def _ordered(
+    query: Select[StoredEvent], order: Order, after: tuple[int, datetime, str] | None
+) -> Select[StoredEvent]:
+    when, row_id, score = StoredEvent.received_at, StoredEvent.id, StoredEvent.urgency_score
+    if after:
+        older = or_(when < after[1], and_(when == after[1], row_id < after[2]))
+        if order == "urgent":
+            older = or_(score < after[0], and_(score == after[0], older))
+        query = query.where(older)
+    if order == "urgent":
+        return query.order_by(score.desc(), when.desc(), row_id.desc())
+    return query.order_by(when.desc(), row_id.desc())
+
+
+def _cursor(row: StoredEvent) -> str:
+    place = json.dumps([row.urgency_score, row.received_at.isoformat(), row.id])
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str | None) -> tuple[int, datetime, str] | None:
+    if not text:
+        return None
+    try:
+        score, at, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        moment = datetime.fromisoformat(at)
+        return (int(score), moment, str(row_id)) if moment.tzinfo else None
+    except (ValueError, TypeError, binascii.Error):
+        return None
+
+
+def deliveries_of(session: TenantSession, event_ids: Sequence[str]) -> dict[str, tuple[Done, ...]]:
+    """Give the deliveries of some events, in the order in which they were planned."""
+    if not event_ids:
+        return {}
+    found: dict[str, tuple[Done, ...]] = {}
+    for done in _done(session, Delivery.event_id.in_(event_ids)):
+        found[done.row.event_id] = (*found.get(done.row.event_id, ()), done)
+    return found
+
+
+def _done(session: TenantSession, which: Any) -> list[Done]:
+    rows = session.execute(
+        select(Delivery, FieldMapping.name, Connection.connector, Connection.label)
+        .outerjoin(FieldMapping, FieldMapping.id == Delivery.mapping_id)
+        .outerjoin(Connection, Connection.id == Delivery.connection_id)
+        .where(which)
+        .order_by(Delivery.id)
+    )
+    return [Done(row, name, connector, label) for row, name, connector, label in rows]
+
+
+def opened(hub: Hub, row: StoredEvent, done: Sequence[Done] = ()) -> Voicemail:
+    """Open an event's body for showing."""
+    if row.expunged_at:
+        return Voicemail(row, {}, is_readable=False, done=tuple(done))
+    try:
+        text = hub.vault.open_text(row.tenant_id, row.body, about=f"events.body:{row.id}")
+        data = json.loads(text).get("data") or {}
+    except Unreadable:
+        return Voicemail(row, {}, is_readable=False, done=tuple(done))
+    return Voicemail(row, data, is_readable=True, done=tuple(done))
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt with the vendor's sentence opened."""
+
+    row: Attempt
+    sentence: str | None
+
+
+def with_sentences(hub: Hub, done: Done) -> Done:
+    """Open what the vendor said of a delivery, and the records that a person may choose from."""
+    row = done.row
+    sentence = _open(hub, row.tenant_id, row.detail, f"deliveries.detail:{row.id}")
+    listed = _open(hub, row.tenant_id, row.candidates, f"deliveries.candidates:{row.id}")
+    candidates = tuple(json.loads(listed)) if listed else ()
+    return Done(row, done.mapping_name, done.connector, done.connection_label, candidates, sentence)
+
+
+def attempts_of(
+    hub: Hub, session: TenantSession, delivery_ids: Sequence[str]
+) -> dict[str, tuple[Try, ...]]:
+    """Give the attempts of some deliveries, latest first, at most the last hundred of each page."""
+    rows = session.scalars(
+        select(Attempt)
+        .where(Attempt.delivery_id.in_(delivery_ids))
+        .order_by(Attempt.id.desc())
+        .limit(100)
+    ).all()
+    found: dict[str, tuple[Try, ...]] = {}
+    for row in rows:
+        about = f"attempts.detail:{row.delivery_id}"
+        one = Try(row, _open(hub, row.tenant_id, row.detail, about))
+        found[row.delivery_id] = (*found.get(row.delivery_id, ()), one)
+    return found
+
+
+def one(hub: Hub, session: TenantSession, event_id: str) -> Voicemail | None:
+    """Give one voicemail with everything opened, or None when this tenant has none of that id."""
+    row = session.scalars(select(StoredEvent).where(StoredEvent.id == event_id)).one_or_none()
+    if row is None:
+        return None
+    done = deliveries_of(session, [row.id]).get(row.id, ())
+    return opened(hub, row, tuple(with_sentences(hub, each) for each in done))
+
+
+def waiting_for_people(
+    hub: Hub, tenant_id: str, states: Sequence[str], *, size: int = 200
+) -> list[tuple[Done, Voicemail]]:
+    """Give deliveries in the given states, latest change first, each with its voicemail."""
+    with hub.tenant(tenant_id) as session:
+        done = _latest(session, states, size)
+        ids = {each.row.event_id for each in done}
+        events = session.scalars(select(StoredEvent).where(StoredEvent.id.in_(ids))).all()
+    by_id = {row.id: opened(hub, row) for row in events}
+    return [(with_sentences(hub, each), by_id[each.row.event_id]) for each in done]
+
+
+def _latest(session: TenantSession, states: Sequence[str], size: int) -> list[Done]:
+    ids = session.scalars(
+        select(Delivery)
+        .options(load_only(Delivery.id))
+        .where(Delivery.state.in_(states))
+        .order_by(Delivery.updated_at.desc(), Delivery.id.desc())
+        .limit(size)
+    ).all()
+    order = {row.id: place for place, row in enumerate(ids)}
+    found = _done(session, Delivery.id.in_(order))
+    return sorted(found, key=lambda each: order[each.row.id])
+
+
+def _open(hub: Hub, tenant_id: str, sealed: bytes | None, about: str) -> str | None:
+    if sealed is None:
+        return None
+    try:
+        return hub.vault.open_text(tenant_id, sealed, about=about)
+    except Unreadable:
+        return None

@@ -1,0 +1,188 @@
+"""Signing in and out, choosing the company, and the switch between light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+
+from hub import log
+from hub.db import audit, people
+from hub.db.people import Person, Role, Seat
+from hub.web import forms
+from hub.web.throttle import TooManyTries, counted
+from hub.web.viewer import (
+    cookie_name,
+    is_https,
+    local_path,
+    needs,
+    public,
+    sign_in_lasts,
+    the_hub,
+    viewer,
+    who,
+)
+
+pages = Blueprint("sign_in", __name__)
+_log = log.get(__name__)
+_THEMES = ("auto", "light", "dark")
+_YEAR_S = 31_536_000
+_WRONG = "This e-mail address and password do not belong together."
+_NO_SEAT = "Your account works, but no company has added you yet. Ask its owner to do so."
+
+
+@pages.get("/sign-in")
+@public
+def show() -> ResponseReturnValue:
+    """Show the form; whoever is signed in goes on at once."""
+    following = local_path(request.args.get("next"), url_for("web.overview.show"))
+    if who():
+        return redirect(following, 303)
+    return render_template("sign_in.html", next=following)
+
+
+@pages.post("/sign-in")
+@public
+def enter() -> ResponseReturnValue:
+    """Check e-mail address and password, then go where the person wanted to."""
+    email, password = request.form.get("email", ""), request.form.get("password", "")
+    try:
+        with counted(the_hub(), email=email, address=request.remote_addr or "") as attempt:
+            person = _check(email, password)
+            if person:
+                attempt.succeed()
+    except TooManyTries as err:
+        problem = f"Too many tries. Wait {err.wait_s} seconds, then try again."
+        answer = make_response(_again(email, problem), 429)
+        answer.headers["Retry-After"] = str(err.wait_s)
+        return answer
+    if person is None:
+        _log.info("sign-in refused")
+        return _again(email, _WRONG), 401
+    with the_hub().everyone("a person signs in at one of their companies") as found:
+        places = people.seats(found, person.id)
+    if not places:
+        return _again(email, _NO_SEAT), 403
+    return _start(person.id, _usual(places), _after)
+
+
+def _check(email: str, password: str) -> Person | None:
+    with the_hub().everyone("people are not of one tenant") as found:
+        return people.check_password(found, email=email, password=password)
+
+
+def _usual(places: tuple[Seat, ...]) -> str:
+    """Give the company that this browser looked at last, or the first by name."""
+    last = request.cookies.get("afterbeep_company")
+    return next((seat.tenant_id for seat in places if seat.tenant_id == last), places[0].tenant_id)
+
+
+def _after() -> ResponseReturnValue:
+    """Go on; a form that came too late is shown again for the person to send."""
+    kept_for = local_path(request.form.get("kept_for"), "")
+    if kept_for:
+        return render_template("send_again.html", kept=_kept(), kept_for=kept_for)
+    return redirect(local_path(request.form.get("next"), url_for("web.overview.show")), 303)
+
+
+def _kept() -> list[tuple[str, str]]:
+    return [
+        (name.removeprefix(forms.KEPT), value)
+        for name, value in request.form.items(multi=True)
+        if name.startswith(forms.KEPT)
+    ]
+
+
+def _again(email: str, problem: str) -> str:
+    return render_template(
+        "sign_in.html",
+        email=email,
+        problem=problem,
+        next=local_path(request.form.get("next"), url_for("web.overview.show")),
+        kept=_kept(),
+        kept_for=local_path(request.form.get("kept_for"), ""),
+    )
+
+
+def _start(
+    person_id: str, tenant_id: str, following: Callable[[], ResponseReturnValue]
+) -> ResponseReturnValue:
+    agent = request.headers.get("User-Agent", "")
+    with the_hub().tenant(tenant_id) as found:
+        token = people.start_sign_in(
+            found, person_id=person_id, lasts=sign_in_lasts(), user_agent=agent
+        )
+        audit.record(
+            found, actor=f"person:{person_id}", action="person.signed_in", target=person_id
+        )
+    session.pop("form", None)
+    with the_hub().everyone("the sign-in that has just begun") as found:
+        g.viewer = people.viewer(found, token=token, lasts=sign_in_lasts())
+    answer = make_response(following())
+    _set(answer, cookie_name(), token, max_age=int(people.LONGEST.total_seconds()))
+    _set(answer, "afterbeep_company", tenant_id, max_age=_YEAR_S)
+    return answer
+
+
+def _set(answer: Response, name: str, value: str, *, max_age: int) -> None:
+    answer.set_cookie(
+        name, value, max_age=max_age, path="/", secure=is_https(), httponly=True, samesite="Lax"
+    )
+
+
+@pages.post("/sign-out")
+@needs(Role.VIEWER)
+def leave() -> ResponseReturnValue:
+    """End this browser's sign-in."""
+    me = viewer()
+    with the_hub().tenant(me.tenant_id) as found:
+        people.end_sign_in(found, me.sign_in_id)
+        audit.record(found, actor=me.actor, action="person.signed_out", target=me.person_id)
+    session.clear()
+    answer = make_response(redirect(url_for(".show"), 303))
+    answer.delete_cookie(cookie_name(), path="/", secure=is_https(), httponly=True, samesite="Lax")
+    answer.headers["Clear-Site-Data"] = '"cache"'
+    return answer
+
+
+@pages.post("/company")
+@needs(Role.VIEWER)
+def switch() -> ResponseReturnValue:
+    """Look at another company: the old sign-in ends, a new one with a new token begins."""
+    me = viewer()
+    wanted = request.form.get("tenant", "")
+    seat = next((place for place in me.seats if place.tenant_id == wanted), None)
+    if seat is None:
+        abort(404)
+    with the_hub().tenant(me.tenant_id) as found:
+        people.end_sign_in(found, me.sign_in_id)
+    flash(f"You are looking at {seat.tenant_name}.")
+    return _start(me.person_id, seat.tenant_id, _to_overview)
+
+
+def _to_overview() -> ResponseReturnValue:
+    return redirect(url_for("web.overview.show"), 303)
+
+
+@pages.post("/theme")
+@public
+def theme() -> ResponseReturnValue:
+    """Remember light, dark or the device's choice for this browser."""
+    wanted = request.form.get("theme", "auto")
+    following = local_path(request.form.get("back"), url_for("web.overview.show"))
+    answer = make_response(redirect(following, 303))
+    _set(answer, "afterbeep_theme", wanted if wanted in _THEMES else "auto", max_age=_YEAR_S)
+    return answer

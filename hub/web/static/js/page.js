@@ -1,0 +1,103 @@
+// Small comforts on top of pages that work without them. No page depends on this file.
+"use strict";
+
+document.documentElement.classList.add("js");
+
+// An open menu closes by Escape, or by a click elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// "Select all" ticks the boxes of its form; the count beside it follows.
+function countTicked(form) {
+  const ticked = form.querySelectorAll('input[name="delivery"]:checked').length;
+  for (const place of form.querySelectorAll("[data-count]")) place.textContent = String(ticked);
+  for (const button of form.querySelectorAll("[data-needs-ticked]")) button.disabled = ticked === 0;
+}
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (!form || !form.hasAttribute("data-selection")) return;
+  const group = event.target.dataset.ticks;
+  if (group !== undefined) {
+    for (const box of form.querySelectorAll('input[name="delivery"]')) {
+      if (group === "" || box.dataset.group === group) box.checked = event.target.checked;
+    }
+  }
+  countTicked(form);
+});
+
+// The mapping editor: Tab indents until Escape is pressed, lines are numbered, unsaved text is asked about.
+function numberLines(area, lines) {
+  const count = area.value.split("\n").length;
+  if (Number(lines.dataset.count) !== count) {
+    lines.textContent = Array.from({ length: count }, (_, index) => index + 1).join("\n");
+    lines.dataset.count = String(count);
+  }
+  lines.scrollTop = area.scrollTop;
+}
+function setUpEditor(area) {
+  const lines = document.createElement("div");
+  lines.className = "lines";
+  lines.setAttribute("aria-hidden", "true");
+  area.before(lines);
+  const saved = area.dataset.saved === "no" ? null : area.value;
+  let isSending = false;
+  let mayIndent = true;
+  const follow = () => {
+    numberLines(area, lines);
+    lines.style.blockSize = area.clientHeight + "px";
+  };
+  area.addEventListener("input", follow);
+  area.addEventListener("scroll", () => { lines.scrollTop = area.scrollTop; });
+  area.addEventListener("blur", () => { mayIndent = true; });
+  new ResizeObserver(follow).observe(area);
+  area.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") mayIndent = false;
+    if (event.key !== "Tab" || !mayIndent || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    const start = area.selectionStart;
+    const lineStart = area.value.lastIndexOf("\n", start - 1) + 1;
+    if (!event.shiftKey) {
+      area.setRangeText("  ", start, area.selectionEnd, "end");
+    } else if (area.value.startsWith("  ", lineStart)) {
+      area.setRangeText("", lineStart, lineStart + 2, "preserve");
+    }
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  area.form.addEventListener("submit", () => { isSending = true; });
+  window.addEventListener("beforeunload", (event) => {
+    if (!isSending && saved !== null && area.value !== saved) event.preventDefault();
+  });
+  follow();
+}
+
+function setUp() {
+  for (const form of document.querySelectorAll("form[data-selection]")) countTicked(form);
+  for (const area of document.querySelectorAll("textarea[data-editor]")) setUpEditor(area);
+}
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", setUp);
+else setUp();
+
+// A part that looks again by itself waits while a person is working in it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.detail.elt;
+  if (part.id === "deliveries" && part.contains(document.activeElement)) event.preventDefault();
+});
+
+// What htmx could not fetch is said, instead of nothing happening.
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.addEventListener(name, (event) => {
+    const place = document.getElementById("live");
+    if (event.detail.xhr && event.detail.xhr.status === 401) window.location.reload();
+    else if (place) place.textContent = place.dataset.failed;
+  });
+}

@@ -1,0 +1,103 @@
+"""The inbox of voicemails, and one voicemail with everything that was done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import Blueprint, abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from hub.db import audit
+from hub.db.deliveries import State
+from hub.db.events import StoredEvent
+from hub.db.people import Role
+from hub.web import reading
+from hub.web.display import Words
+from hub.web.reading import Filters, Order, Try, Voicemail
+from hub.web.viewer import needs, the_hub, viewer
+
+pages = Blueprint("voicemails", __name__, url_prefix="/voicemails")
+_MOVING = {State.WAITING.value, State.SENDING.value}
+
+
+@pages.get("")
+@needs(Role.VIEWER)
+def show() -> ResponseReturnValue:
+    """Show the inbox, newest or most urgent first."""
+    wanted = Filters(
+        bucket=_one_of("bucket", Words.bucket),
+        urgency=_one_of("urgency", Words.urgency),
+        state=_one_of("state", Words.state),
+        order=cast("Order", _one_of("order", ("newest", "urgent")) or "newest"),
+    )
+    tenant_id = viewer().tenant_id
+    page = reading.inbox(the_hub(), tenant_id, wanted, request.args.get("after"))
+    has_any = bool(page.items) or _has_any(tenant_id)
+    return render_template("voicemails/list.html", page=page, filters=wanted, has_any=has_any)
+
+
+def _has_any(tenant_id: str) -> bool:
+    with the_hub().tenant(tenant_id) as session:
+        return session.scalars(select(StoredEvent.id).limit(1)).first() is not None
+
+
+def _one_of(name: str, known: object) -> str:
+    """Give a filter of the address when it is one that we know; others mean no filter."""
+    value = request.args.get(name, "")
+    return value if value in cast("dict[str, str]", known) else ""
+
+
+@pages.get("/<event_id>")
+@needs(Role.VIEWER)
+def one(event_id: str) -> ResponseReturnValue:
+    """Show one voicemail; for tenants with health data it is written down who read it."""
+    me, hub = viewer(), the_hub()
+    with hub.tenant(me.tenant_id) as session:
+        found = reading.one(hub, session, event_id)
+        if found is None:
+            abort(404)
+        attempts = reading.attempts_of(hub, session, [done.row.id for done in found.done])
+        if me.is_phi:
+            audit.record(session, actor=me.actor, action="voicemail.read", target=event_id)
+    # Looking again by itself would write down a reading that nobody did.
+    is_moving = not me.is_phi and any(done.row.state in _MOVING for done in found.done)
+    return render_template(
+        "voicemails/one.html",
+        voicemail=found,
+        attempts=attempts,
+        is_moving=is_moving,
+        moments=_timeline(found, attempts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, for the timeline."""
+
+    at: datetime
+    text: str
+    tone: str = ""
+
+
+def _timeline(found: Voicemail, attempts: dict[str, tuple[Try, ...]]) -> list[Moment]:
+    """Put what happened to a voicemail in order, from the call to the last attempt."""
+    row = found.row
+    moments = [Moment(row.received_at, "Accepted; every action was planned")]
+    if row.time:
+        moments.append(Moment(row.time, "The caller hung up"))
+    for done in found.done:
+        name = f"{Words().connector(done.connector)} {done.row.object or ''}".strip()
+        tries = attempts.get(done.row.id, ())
+        for place, one in enumerate(reversed(tries), start=1):
+            if one.row.outcome != State.DELIVERED.value:
+                text = f"{name}: attempt {place}, {one.row.outcome.replace('_', ' ')}"
+                moments.append(Moment(one.row.at, text, "bad"))
+        if done.row.state == State.DELIVERED.value and done.row.delivered_at:
+            moments.append(Moment(done.row.delivered_at, f"{name} is in place", "good"))
+        elif done.row.state in {State.PARKED.value, State.REJECTED.value}:
+            word = Words.state[done.row.state].lower()
+            moments.append(Moment(done.row.updated_at, f"{name} was {word}", "bad"))
+    return sorted(moments, key=lambda moment: moment.at)
