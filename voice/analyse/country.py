@@ -13,7 +13,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
 VALID, LIKELY, POSSIBLE, _COMPLETED = 100.0, 90.0, 60.0, 50.0
-_LATER_REGION = 5.0
+_LATER_REGION, _OTHER_REGION = 5.0, 6.0
 _E164 = re.compile(r"^\+[1-9]\d{3,14}$")
 
 
@@ -89,7 +89,7 @@ def fit(digits: str, where: Where, *, has_plus: bool = False) -> Fit | None:
     best: Fit | None = None
     for rank, region in enumerate(where.regions):
         quality, number = _national(digits, region)
-        quality -= _LATER_REGION * rank
+        quality -= _LATER_REGION * rank + _OTHER_REGION * (rank > 0)
         if number and (best is None or quality > best.quality):
             best = Fit(number, quality)
         if not rank and quality >= LIKELY and where.is_certain:

@@ -18,6 +18,8 @@ from voice.analyse.spoken import SOLID, Spoken, Token, phrases, spoken, tokens
 PLUS = 2
 _HARD = re.compile(r"[:;?!$€£¥₹%#…\n=*]")
 _SOFT = re.compile(r"[.,،]")
+#: Nobody dictates more than a number twice in one breath.
+_MAX_MARKS = 48
 _MAX_READINGS = 24
 _MAX_UNLIKELY = 2
 _PARTICLES = frozenset({"이", "に", "ニ", "二"})
@@ -74,7 +76,7 @@ def runs(text: Folded, language: str) -> list[Run]:
         index += options[0][1] if options else 1
     groups: list[list[tuple[int, int]]] = []
     for mark in marks:
-        if groups and _pause(text, said, groups[-1][-1], mark[0]) is not None:
+        if groups and len(groups[-1]) < _MAX_MARKS and _pause(text, said, groups[-1][-1], mark[0]) is not None:
             groups[-1].append(mark)
         else:
             groups.append([mark])

@@ -24,7 +24,7 @@ _CUE_REACH = 90
 _CUE_WEIGHT, _CODE_PENALTY, _AGAINST_PENALTY, _SAME_NUMBER = 30.0, 70.0, 45.0, 15.0
 _LEAST = 45.0
 _QUALIFIES, _CODE_REACH = 12, 22
-_UNLIKELY_READING, _ANY_START, _PART = 12.0, 8.0, 6.0
+_UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 12.0, 8.0, 6.0, 15.0
 _DATE = re.compile(
     r"(?<![\d./-])(?:(?:19|20)\d\d([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2(?:19|20)\d\d)(?![./-]?\d)"
 )
@@ -120,17 +120,25 @@ def _corrected(text: Folded, before: Run, after: Run, where: Where) -> Said | No
     if not is_announced(text, before, after):
         return None
     start = before.start
-    again = _best(text, after, where)
-    if again and is_whole(before, after) and again.score >= VALID - _CUE_WEIGHT / 2:
-        return replace(again, start=start)
+    cue = max(_cue(text, start, after.end, start), 0.0)
+    again = _likeliest(after, where)
+    if again and is_whole(before, after) and again.score >= VALID - _ENOUGH:
+        return replace(again, start=start, score=again.score + cue)
     found = repaired(before, after, where)
     if found is None:
         return None
-    cue = max(_cue(text, start, after.end, start), 0.0)
     return Said(found.number, start, after.end, found.quality + cue)
 
 
 def _best(text: Folded, run: Run, where: Where) -> Said | None:
+    """Choose the number of a run, weighed by the words around it."""
+    best = _likeliest(run, where)
+    if best is None:
+        return None
+    return replace(best, score=best.score + _cue(text, best.start, best.end, run.start))
+
+
+def _likeliest(run: Run, where: Where) -> Said | None:
     """Choose the stretch of a run, and its reading, that makes the best telephone number."""
     best: Said | None = None
     for is_any_start in (False, True):
@@ -146,8 +154,8 @@ def _best(text: Folded, run: Run, where: Where) -> Said | None:
                 if best is None or score > best.score:
                     best = Said(found.number, part[0].start, part[-1].end, score)
         if best:
-            return replace(best, score=best.score + _cue(text, best.start, best.end, run.start))
-    return None
+            break
+    return best
 
 
 def _stretches(atoms: Sequence[Atom], *, is_any_start: bool) -> Iterator[tuple[int, int]]:
