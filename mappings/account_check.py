@@ -23,7 +23,7 @@ from mappings.kinds import (
     may_be_absent,
     says_callers_words,
 )
-from mappings.problem import Location, Problems, did_you_mean, listed, quoted
+from mappings.problem import Location, Problems, did_you_mean, listed, pointer_of, quoted
 
 _TEXT: Final[frozenset[Kind]] = frozenset({"text", "choice", "phone", "date", "datetime", "id"})
 _FITS: Final[Mapping[FieldType, frozenset[Kind]]] = {
@@ -325,10 +325,14 @@ class _StepCheck:
     def _check_required(self) -> None:
         given = {target.name for target in self.step.targets}
         for field in self.fields.values():
-            if field.is_required and field.can_create and field.name not in given:
-                self.problems.error(
-                    (*self.at, "set"), f"{self._name(field)} is required; give it a value"
-                )
+            if not field.is_required or not field.can_create or field.name in given:
+                continue
+            # A directive that could not be read is there all the same, and is reported already.
+            there = pointer_of((*self.at, "set", field.name))
+            if any(f"{one.pointer}/".startswith(f"{there}/") for one in self.problems.found):
+                continue
+            message = f"{self._name(field)} is required; give it a value"
+            self.problems.error((*self.at, "set"), message)
 
 
 def _literal_fits(kind: FieldType, value: object) -> bool:

@@ -8,7 +8,7 @@ being saved. Warnings tell a person what will happen to voicemails that they may
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from connectors.record import Field
@@ -34,6 +34,9 @@ def check(data: object, schema: Schema | None = None) -> list[Problem]:
     reading = document.read(data)
     problems = Problems()
     problems.found += reading.problems
+    if not (isinstance(data, Mapping) and data.get("when")):
+        message = "is not given: every voicemail goes through this mapping, spam too"
+        problems.warning(("when",), message)
     _check_when(reading.document, problems)
     _check_steps(reading.document, problems)
     if schema is not None:
@@ -52,9 +55,6 @@ def targets_of(step: Step, at: Location) -> Iterator[tuple[Target, Location]]:
 
 
 def _check_when(mapping: MappingDocument, problems: Problems) -> None:
-    if not mapping.when:
-        message = "is not given: every voicemail goes through this mapping, spam too"
-        problems.warning(("when",), message)
     for condition, at in conditions_within(mapping.when, ("when",)):
         field = _find(condition.field, (*at, "field"), problems)
         if field is not None:

@@ -126,6 +126,8 @@ def read_directive(
         return None
     _report_unknown(data, at, problems, place)
     given = [name for name in SOURCES if name in data and name not in _NOT_IN[place]]
+    if not given and any(name in _NOT_IN[place] for name in SOURCES if name in data):
+        return None
     if len(given) != 1:
         allowed = listed(name for name in SOURCES if name not in _NOT_IN[place])
         has = f"has {' and '.join(given)}" if given else "has none of them"

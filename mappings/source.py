@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 from mappings.limits import MAX_DEPTH, MAX_NUMBER, MAX_TEXT_BYTES
-from mappings.problem import InvalidMapping, Location, Problem, Problems, path_of, quoted
+from mappings.problem import InvalidMapping, Location, Problem, Problems, quoted
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 _WORDS: Final[Mapping[str, bool | None]] = {"null": None, "true": True, "false": False}
@@ -150,8 +150,7 @@ class _Reader:
         return next(self._events)
 
     def _error(self, event: Any, at: Location, message: str) -> None:
-        place = f" at {path_of(at)}" if at else ""
-        self.problems.error(at, f"line {event.start_mark.line + 1}{place}: {message}")
+        self.problems.error(at, f"{message} (line {event.start_mark.line + 1})")
 
     def _value(self, event: Any, at: Location) -> object:
         if len(at) > MAX_DEPTH:
@@ -263,9 +262,11 @@ class _Writer(yaml.SafeDumper):
         return self.represent_sequence("tag:yaml.org,2002:seq", entries, flow_style=is_flow)
 
     def represent_number(self, number: float) -> yaml.ScalarNode:
-        """Write a number as JSON does; PyYAML would write 1e+20 in a form of its own."""
+        """Write a number as JSON does, in the form that YAML readers know too (1.0e+20)."""
         tag = "int" if isinstance(number, int) else "float"
-        return self.represent_scalar(f"tag:yaml.org,2002:{tag}", json.dumps(number))
+        mantissa, exponent, power = json.dumps(number).partition("e")
+        written = f"{mantissa}{'' if '.' in mantissa else '.0'}e{power}" if exponent else mantissa
+        return self.represent_scalar(f"tag:yaml.org,2002:{tag}", written)
 
 
 def _fits_a_line(data: object) -> bool:
