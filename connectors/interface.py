@@ -41,8 +41,9 @@ class Connector(Protocol):
     oauth: OAuth | KeyAuth
     limits: tuple[Limit, ...]
     max_batch: int
-    #: Whether the vendor itself refuses a second record of a key, even while the first write is on its way.
-    safe_to_repeat: bool
+    #: Objects of which the vendor would make a second record of one key if two writes of it were on
+    #: their way at the same moment; None when it may happen to any object.
+    repeats: frozenset[str] | None
     #: Host names that a connection's base URL may have; a leading dot stands for subdomains.
     hosts: tuple[str, ...]
 

@@ -99,7 +99,10 @@ class Settings(BaseSettings):
         description="What a scraper of /metrics must send; without it only this machine may ask",
     )
     lease_s: float = Field(
-        120.0, gt=0, description="How long a worker may hold rows before they are looked after"
+        60.0,
+        gt=0,
+        description="How long rows of a worker that died are left alone where the vendor could write "
+        "them twice; longer than any call may take",
     )
     sweep_s: float = Field(1.0, gt=0, description="How often waiting work is looked for")
     account_share: float = Field(

@@ -39,7 +39,7 @@ class HubSpot:
     label = "HubSpot"
     max_batch = writing.MAX_BATCH
     # Our key is a property with unique values: HubSpot itself keeps a second record out.
-    safe_to_repeat = True
+    repeats: frozenset[str] | None = frozenset()
     hosts = ("api.hubapi.com", ".hubapi.com", "app.hubspot.com", ".hubspot.com")
     oauth = OAuth(
         login_url="https://app.hubspot.com",

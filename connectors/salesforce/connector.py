@@ -46,7 +46,7 @@ class Salesforce:
     max_batch = 200
     # Leads, contacts and cases have a unique key, but that of a task may be an external id only:
     # two upserts at the same moment could make two tasks.
-    safe_to_repeat = False
+    repeats: frozenset[str] | None = frozenset({"Task", "Event"})
     #: My Domain, production, sandboxes: every address that a token answer gives is below this.
     hosts = (".salesforce.com",)
     oauth = OAuth(

@@ -169,7 +169,10 @@ def _find_lost(line: Line, batch: Batch) -> None:
         return
     lookups = [Lookup(object=draft.row.object, key=draft.row.key) for draft in lost]
     for draft, found in zip(lost, _ask(line, lookups), strict=True):
-        if len(found.candidates) == 1:
+        if len(found.candidates) == 1 and draft.row.waits_for:
+            # It is there, but whether it hangs on its other records is not known: update it in full.
+            draft.record_id = found.candidates[0].record.id
+        elif len(found.candidates) == 1:
             batch.found[draft.row.id] = found.candidates[0].record
         elif found.candidates:
             batch.failed[draft.row.id] = ContractBroken(

@@ -168,21 +168,28 @@ update deliveries
 set state = 'waiting', claim = null, lease_until = null, is_uncertain = true, due_at = now(),
     updated_at = now(), reason = 'The worker that sent this stopped before it had an answer.'
 where connection_id = :connection_id and tenant_id = :tenant_id and state = 'sending'
-  and (:is_safe or lease_until < now())
+  and (lease_until < now() or (:some_are_safe and object <> all(:repeats)))
 """
 
 
-def take_back(hub: Hub, tenant_id: str, connection_id: str, *, is_safe: bool) -> int:
+def take_back(
+    hub: Hub, tenant_id: str, connection_id: str, *, repeats: frozenset[str] | None
+) -> int:
     """Take rows back from a drain that died; call it only with the connection's lock.
 
-    ``is_safe`` means that the vendor itself refuses a second record of the same key, so that
-    nothing can go wrong even if the lost request is still on its way. Otherwise a row is taken back
-    when its lease is over.
+    ``repeats`` names the objects of which the vendor could make a second record of a key while the
+    lost request is still on its way (None: all); their rows are taken back when the lease is over,
+    the others at once.
     """
     with hub.engine.begin() as connection:
         return connection.execute(
             text(_TAKE_BACK),
-            {"connection_id": connection_id, "tenant_id": tenant_id, "is_safe": is_safe},
+            {
+                "connection_id": connection_id,
+                "tenant_id": tenant_id,
+                "some_are_safe": repeats is not None,
+                "repeats": sorted(repeats or ()),
+            },
         ).rowcount
 
 

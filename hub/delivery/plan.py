@@ -11,17 +11,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from threading import Lock
 from typing import Any, Literal, Self
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
 
 from hub.context import Hub
 from hub.db.base import new_id
 from hub.db.connections import Connection
 from hub.db.deliveries import State
+from hub.db.engine import run
 from hub.db.mappings import FieldMapping
 from hub.db.tenants import Tenant
 from hub.delivery.compiled import compiled
@@ -212,28 +211,26 @@ with tenant as (
                         urgency_score, urgency_level, lead_score, language, escalate, planned)
     select e.id, tenant.id, e.source, e.event_id, e.type, e.time, e.body_hash, e.body, e.bucket,
            e.urgency_score, e.urgency_level, e.lead_score, e.language, e.escalate, e.planned
-    from tenant, unnest(
-        %(id)s::text[], %(source)s::text[], %(event_id)s::text[], %(type)s::text[],
-        %(time)s::timestamptz[], %(body_hash)s::text[], %(body)s::bytea[], %(bucket)s::text[],
-        %(urgency_score)s::int[], %(urgency_level)s::text[], %(lead_score)s::int[],
-        %(language)s::text[], %(escalate)s::bool[], %(planned)s::int[]
-    ) as e (id, source, event_id, type, time, body_hash, body, bucket, urgency_score,
-            urgency_level, lead_score, language, escalate, planned)
+    from tenant, rows from (
+        json_to_recordset(%(events)s::json) as (
+            id text, source text, event_id text, type text, time timestamptz, body_hash text,
+            bucket text, urgency_score int, urgency_level text, lead_score int, language text,
+            escalate bool, planned int
+        ),
+        unnest(%(bodies)b::bytea[])
+    ) as e (id, source, event_id, type, time, body_hash, bucket, urgency_score, urgency_level,
+            lead_score, language, escalate, planned, body)
     on conflict (tenant_id, source, event_id) do nothing
     returning id
 ), planned as (
     insert into deliveries (id, tenant_id, event_id, connection_id, mapping_id, mapping_version, step,
                             object, key, state, is_urgent, is_blocked, waits_for, reason)
     select d.id, tenant.id, d.event_id, d.connection_id, d.mapping_id, d.mapping_version, d.step,
-           d.object, d.key, d.state, d.is_urgent, d.waits_for is not null,
-           string_to_array(d.waits_for, ','), d.reason
-    from tenant, unnest(
-        %(d_id)s::text[], %(d_event_id)s::text[], %(d_connection_id)s::text[],
-        %(d_mapping_id)s::text[], %(d_mapping_version)s::int[], %(d_step)s::text[],
-        %(d_object)s::text[], %(d_key)s::text[], %(d_state)s::text[], %(d_is_urgent)s::bool[],
-        %(d_waits_for)s::text[], %(d_reason)s::text[]
-    ) as d (id, event_id, connection_id, mapping_id, mapping_version, step, object, key, state,
-            is_urgent, waits_for, reason)
+           d.object, d.key, d.state, d.is_urgent, d.waits_for is not null, d.waits_for, d.reason
+    from tenant, json_to_recordset(%(rows)s::json) as d (
+        id text, event_id text, connection_id text, mapping_id text, mapping_version int, step text,
+        object text, key text, state text, is_urgent bool, waits_for text[], reason text
+    )
     join stored on stored.id = d.event_id
 )
 select (select count(*) from tenant), array(select id from stored)
@@ -286,74 +283,55 @@ def _store(
             rows_for(current, event_id, each) for event_id, each in zip(ids, facts, strict=True)
         ]
         rows = [row for group in planned for row in group]
-        values: dict[str, Any] = {"tenant_id": tenant_id, "revision": current.revision}
-        values |= _event_values(unique, ids, sealed, planned) | _row_values(rows)
-        is_current, stored = _execute(hub, _ACCEPT, values)[0]
+        events = [_event_values(*each) for each in zip(unique, ids, planned, strict=True)]
+        # Few long parameters cost less than many arrays, here and in the database.
+        values = {
+            "tenant_id": tenant_id,
+            "revision": current.revision,
+            "events": json.dumps(events),
+            "bodies": sealed,
+            "rows": json.dumps([_row_values(row) for row in rows]),
+        }
+        is_current, stored = run(hub.engine, _ACCEPT, values)[0]
         if is_current:
             return rows, set(stored)
         is_fresh = True
     raise RuntimeError("the tenant's mappings changed faster than an event could be planned")
 
 
-def _execute(hub: Hub, statement: str, values: dict[str, Any]) -> list[Any]:
-    """Run one statement in a transaction of its own, once more when the connection was stale.
-
-    The statement may be carried out twice then; both do nothing the second time.
-    """
-    for is_last in (False, True):
-        try:
-            with hub.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                return list(connection.exec_driver_sql(statement, values).fetchall())
-        except OperationalError as err:
-            if is_last or not err.connection_invalidated:
-                raise
-    raise AssertionError  # pragma: no cover - the loop returns or raises
-
-
-def _event_values(
-    unique: Sequence[Incoming],
-    ids: Sequence[str],
-    sealed: Sequence[bytes],
-    planned: Sequence[list[Row]],
-) -> dict[str, list[Any]]:
-    envelopes = [one.envelope for one in unique]
-    data = [envelope["data"] for envelope in envelopes]
+def _event_values(one: Incoming, event_id: str, rows: Sequence[Row]) -> dict[str, Any]:
+    envelope, data = one.envelope, one.envelope["data"]
     return {
-        "id": list(ids),
-        "source": [envelope["source"] for envelope in envelopes],
-        "event_id": [envelope["id"] for envelope in envelopes],
-        "type": [envelope["type"] for envelope in envelopes],
-        "time": [_time(envelope) for envelope in envelopes],
-        "body_hash": [one.body_hash for one in unique],
-        "body": list(sealed),
-        "bucket": [each["bucket"] for each in data],
-        "urgency_score": [each["urgency"]["score"] for each in data],
-        "urgency_level": [each["urgency"]["level"] for each in data],
-        "lead_score": [each.get("lead_score") for each in data],
-        "language": [each.get("language") for each in data],
-        "escalate": [each["escalate"] for each in data],
-        "planned": [len(rows) for rows in planned],
+        "id": event_id,
+        "source": envelope["source"],
+        "event_id": envelope["id"],
+        "type": envelope["type"],
+        "time": envelope.get("time"),
+        "body_hash": one.body_hash,
+        "bucket": data["bucket"],
+        "urgency_score": data["urgency"]["score"],
+        "urgency_level": data["urgency"]["level"],
+        "lead_score": data.get("lead_score"),
+        "language": data.get("language"),
+        "escalate": data["escalate"],
+        "planned": len(rows),
     }
 
 
-def _time(envelope: dict[str, Any]) -> datetime | None:
-    return datetime.fromisoformat(envelope["time"]) if "time" in envelope else None
-
-
-def _row_values(rows: Sequence[Row]) -> dict[str, list[Any]]:
+def _row_values(row: Row) -> dict[str, Any]:
     return {
-        "d_id": [row.id for row in rows],
-        "d_event_id": [row.event_id for row in rows],
-        "d_connection_id": [row.connection_id for row in rows],
-        "d_mapping_id": [row.mapping_id for row in rows],
-        "d_mapping_version": [row.mapping_version for row in rows],
-        "d_step": [row.step for row in rows],
-        "d_object": [row.object for row in rows],
-        "d_key": [row.key for row in rows],
-        "d_state": [row.state.value for row in rows],
-        "d_is_urgent": [row.is_urgent for row in rows],
-        "d_waits_for": [",".join(row.waits_for) or None for row in rows],
-        "d_reason": [row.reason for row in rows],
+        "id": row.id,
+        "event_id": row.event_id,
+        "connection_id": row.connection_id,
+        "mapping_id": row.mapping_id,
+        "mapping_version": row.mapping_version,
+        "step": row.step,
+        "object": row.object,
+        "key": row.key,
+        "state": row.state.value,
+        "is_urgent": row.is_urgent,
+        "waits_for": row.waits_for or None,
+        "reason": row.reason,
     }
 
 
@@ -387,7 +365,7 @@ def _answers(
             "source": [source for source, _ in older],
             "event_id": [event_id for _, event_id in older],
         }
-        for source, name, event_id, body_hash, planned in _execute(hub, _KNOWN, values):
+        for source, name, event_id, body_hash, planned in run(hub.engine, _KNOWN, values):
             hashes[source, name] = (event_id, body_hash, planned)
     answers = []
     seen: dict[tuple[str, str], str] = {}

@@ -24,7 +24,7 @@ from hub import log
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection
-from hub.delivery import pace
+from hub.delivery import pace, stopping
 from hub.delivery.account import Line, is_ours
 from hub.delivery.budget import Budget
 from hub.delivery.build import Batch, Draft, build
@@ -63,12 +63,12 @@ def drain(hub: Hub, connection_id: str) -> Drained:
             return done
         found = _read(hub, tenant_id, connection_id)
         vendor = connector(found.connector)
-        taken = take_back(hub, tenant_id, connection_id, is_safe=vendor.safe_to_repeat)
+        taken = take_back(hub, tenant_id, connection_id, repeats=vendor.repeats)
         if taken:
             _LOG.warning("rows taken back", connection_id=connection_id, rows=taken)
         until = time.monotonic() + _TURN_S
         while _one_batch(hub, tenant_id, connection_id, done):
-            if time.monotonic() > until:
+            if time.monotonic() > until or stopping.is_asked():
                 done.has_more = True
                 break
     if done.has_more:

@@ -671,7 +671,7 @@ def test_facts_have_sources(name):
     assert vendor.oauth.source.startswith("https://")
     assert vendor.oauth.login_url.startswith("https://")
     assert vendor.oauth.scopes
-    assert isinstance(vendor.safe_to_repeat, bool)
+    assert vendor.repeats is None or isinstance(vendor.repeats, frozenset)
 
 
 @pytest.mark.parametrize("name", sorted(CONNECTORS))
