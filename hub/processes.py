@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from hub import log
 from hub.embedded import Services
@@ -114,9 +114,10 @@ class Supervisor:
         self._keep_guard()
         self._tell_guard()
 
-    def run(self, stop: threading.Event) -> None:
-        """Tend until told to stop."""
-        while not stop.wait(_LOOK_S):
+    def run(self) -> NoReturn:
+        """Tend for good; ends by an exception, such as Stopped."""
+        while True:
+            time.sleep(_LOOK_S)
             self.tend()
 
     def stop(self) -> None:
@@ -249,21 +250,40 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
+class Stopped(BaseException):
+    """Somebody asked this process to stop: Ctrl-C, SIGTERM, or the terminal was closed."""
+
+
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C, SIGTERM and the terminal's end set; a second Ctrl-C interrupts at once."""
+def stoppable() -> Iterator[None]:
+    """Raise Stopped in the block at the first signal that says stop; further ones do not disturb the clean-up."""
+    is_stopping = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
+            raise Stopped
+
+    with _on_signals(on_signal):
+        yield
+
+
+@contextmanager
+def stop_event() -> Iterator[threading.Event]:
+    """Give an event that the signals that say stop set."""
     stop = threading.Event()
-    before: dict[signal.Signals, Any] = {}
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        before[number] = signal.signal(number, on_signal)
-    try:
+    with _on_signals(lambda _number, _frame: stop.set()):
         yield stop
+
+
+@contextmanager
+def _on_signals(react: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before: dict[signal.Signals, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, react)
+    try:
+        yield
     finally:
         for number, action in before.items():
             signal.signal(number, action)

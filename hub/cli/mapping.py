@@ -1,0 +1,192 @@
+"""``afterbeep mapping``: the file commands of :mod:`mappings.cli`, and those that need the hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hub.cli.output import json_option, put_json, put_rows, say
+from hub.cli.problems import Failed, Refused
+from mappings.cli import mapping
+
+if TYPE_CHECKING:
+    from hub.context import Hub
+    from hub.db.mappings import FieldMapping
+    from hub.db.tenancy import TenantSession
+
+__all__ = ["mapping"]
+
+_TENANT = click.option(
+    "--tenant", help="The tenant's slug; may be left out when there is only one."
+)
+
+
+@mapping.command(name="list")
+@_TENANT
+@json_option
+def list_command(tenant: str | None, *, as_json: bool) -> None:
+    """List a tenant's mappings.
+
+    \b
+    Example:
+      afterbeep mapping list --tenant harbor
+    """
+    from sqlalchemy import select
+
+    from hub.cli.opening import opened, tenant_id
+    from hub.db.connections import Connection
+    from hub.db.mappings import FieldMapping, newest_number
+
+    with opened() as hub, hub.tenant(tenant_id(hub, tenant)) as session:
+        found = session.execute(
+            select(FieldMapping, Connection.label)
+            .join(Connection, Connection.id == FieldMapping.connection_id)
+            .where(FieldMapping.archived_at.is_(None))
+            .order_by(FieldMapping.name)
+        ).all()
+        rows = [
+            (
+                row.id,
+                row.name,
+                row.connection_id,
+                label,
+                row.version,
+                newest_number(session, row.id),
+                "active" if row.is_active else "off",
+            )
+            for row, label in found
+        ]
+    put_rows(
+        ("Id", "Name", "Connection id", "Connection", "Published", "Newest", "State"),
+        rows,
+        as_json=as_json,
+    )
+
+
+@mapping.command(name="export")
+@click.argument("name")
+@_TENANT
+@click.option("--number", type=int, help="A version; the published one when not given.")
+def export_command(name: str, tenant: str | None, number: int | None) -> None:
+    """Write the mapping NAME (or id) as YAML to standard output.
+
+    \b
+    Example:
+      afterbeep mapping export Leads > leads.yaml
+    """
+    from hub.cli.opening import opened, tenant_id
+    from hub.db.mappings import MappingVersion
+
+    with opened() as hub, hub.tenant(tenant_id(hub, tenant)) as session:
+        row = _find(session, name)
+        version = session.get(MappingVersion, (row.id, number or row.version))
+        if version is None:
+            raise Refused(f"The mapping has no version {number}.")
+        click.echo(version.source, nl=not version.source.endswith("\n"))
+
+
+@mapping.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--name", required=True, help="An existing mapping gets a next version.")
+@click.option("--connection", help="The connection's id; needed for a new mapping.")
+@click.option("--note", default="", help="What changed, for other people.")
+@_TENANT
+@json_option
+def import_command(
+    file: str, name: str, connection: str | None, note: str, tenant: str | None, *, as_json: bool
+) -> None:
+    """Check FILE against the account's real fields, save it and publish it.
+
+    Nothing is saved when it has an error.
+
+    \b
+    Example:
+      afterbeep mapping import leads.yaml --name Leads --connection con_01jd3f6g7h8j9kamnbpcqdrset
+    """
+    from hub.cli.opening import opened, tenant_id
+
+    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    with opened() as hub:
+        mapping_id, number = _save(
+            hub, tenant_id(hub, tenant), text, name=name, connection=connection, note=note
+        )
+    if as_json:
+        put_json({"id": mapping_id, "version": number})
+    else:
+        say(f'"{name}" ({mapping_id}) is published as version {number}.')
+
+
+@mapping.command()
+@click.argument("name")
+@click.argument("number", type=int)
+@_TENANT
+def publish(name: str, number: int, tenant: str | None) -> None:
+    """Make version NUMBER of the mapping NAME the one that new events are planned by.
+
+    \b
+    Example:
+      afterbeep mapping publish Leads 3
+    """
+    from hub.cli.opening import opened, tenant_id
+    from hub.db import mappings
+
+    with opened() as hub, hub.tenant(tenant_id(hub, tenant)) as session:
+        row = _find(session, name)
+        try:
+            mappings.publish(session, row.id, number, actor="command")
+        except LookupError as err:
+            raise Refused(str(err)) from err
+    say(f'Version {number} of "{row.name}" is published.')
+
+
+def _find(session: TenantSession, name: str) -> FieldMapping:
+    from sqlalchemy import or_, select
+
+    from hub.db.mappings import FieldMapping
+
+    row = session.scalars(
+        select(FieldMapping).where(or_(FieldMapping.name == name, FieldMapping.id == name))
+    ).one_or_none()
+    if row is None:
+        raise Refused(f'There is no mapping "{name}". See: afterbeep mapping list')
+    return row
+
+
+def _save(
+    hub: Hub, tenant: str, text: str, *, name: str, connection: str | None, note: str
+) -> tuple[str, int]:
+    """Check and save a mapping; gives its id and the new version's number."""
+    from hub.db import mappings
+    from hub.delivery.checking import checked
+
+    with hub.tenant(tenant) as session:
+        try:
+            row = _find(session, name)
+        except Refused:
+            row = None
+    connection_id = connection or (row.connection_id if row else None)
+    if connection_id is None:
+        raise Refused("A new mapping needs --connection.")
+    document, problems = checked(hub, tenant, connection_id, text)
+    for problem in problems:
+        say(f"{problem.severity}: {problem}")
+    if document is None or any(problem.severity == "error" for problem in problems):
+        raise Failed("Nothing was saved: the mapping has errors.")
+    with hub.tenant(tenant) as session:
+        try:
+            saved = mappings.save(
+                session,
+                connection_id=connection_id,
+                name=name if row is None else row.name,
+                document=document,
+                source=text,
+                author="command",
+                note=note,
+                mapping_id=row.id if row else None,
+            )
+        except (LookupError, mappings.NameTaken) as err:
+            raise Refused(str(err)) from err
+    return saved.id, saved.version

@@ -1,0 +1,28 @@
+"""``afterbeep sweep``: the process that wakes workers for whatever waits."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def sweep() -> None:
+    """Wake workers for whatever waits, once in AFTERBEEP_SWEEP_S seconds, until told to stop.
+
+    Start at least one; of several, one works and the others stand by.
+
+    \b
+    Example:
+      afterbeep sweep
+    """
+    from hub.cli.opening import check_tables, servers
+    from hub.context import process_hub
+    from hub.delivery import sweep as sweeping
+    from hub.processes import stop_event
+    from hub.settings import load
+
+    before = load()
+    with stop_event() as stop, servers(before):
+        hub = process_hub()
+        check_tables(hub, is_ours=before.database_url is None)
+        sweeping.run(hub, stop)

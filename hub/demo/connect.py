@@ -1,0 +1,142 @@
+"""Connects the sample tenant as its owner would in a browser, and publishes presets as its mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx
+from sqlalchemy import select
+
+from connectors.errors import ConnectorError
+from connectors.registry import connector
+from hub.context import Hub
+from hub.db import mappings
+from hub.db.connections import Connection, Health
+from hub.delivery import describe
+from hub.delivery.checking import checked
+from hub.demo.house import VERTICAL, House
+from hub.demo.vendors import Vendor
+from hub.oauth import flow
+from mappings.presets import Preset, presets
+
+_TIMEOUT_S = 20.0
+_ACTOR = "command"
+
+
+class CouldNotConnect(Exception):
+    """A sandbox did not let us in, or a preset does not fit it; the message says which."""
+
+
+def connect(hub: Hub, home: House, vendor: Vendor) -> tuple[Connection, bool]:
+    """Give the tenant's connection to a vendor; tells whether it was made now.
+
+    One that needs to be reconnected is reconnected, and keeps its mappings. Raises CouldNotConnect.
+    """
+    with hub.tenant(home.tenant_id) as session:
+        old = session.scalars(
+            select(Connection)
+            .where(Connection.connector == vendor.name)
+            .order_by(Connection.created_at)
+        ).first()
+    if old and old.health in {Health.HEALTHY.value, Health.DEGRADED.value}:
+        return old, False
+    try:
+        url = flow.begin(
+            hub,
+            home.tenant_id,
+            home.person_id,
+            vendor.name,
+            login_url=vendor.url,
+            connection_id=old.id if old else None,
+        )
+        back = allow(url)
+        made = flow.finish(
+            hub,
+            home.person_id,
+            back.get("state", ""),
+            code=back.get("code"),
+            error=back.get("error"),
+        )
+        describe.prepare(hub, home.tenant_id, made.id, actor=_ACTOR)
+    except (flow.ConnectProblem, ConnectorError, httpx.HTTPError) as err:
+        raise CouldNotConnect(f"{vendor.label} was not connected: {err}") from err
+    return made, old is None
+
+
+def allow(authorise_url: str) -> dict[str, str]:
+    """Open an authorise page and click "Allow" there; gives what the vendor sends back to the hub.
+
+    Raises CouldNotConnect when the page has no such form.
+    """
+    with httpx.Client(timeout=_TIMEOUT_S, trust_env=False) as browser:
+        page = browser.get(authorise_url)
+        form = _Form()
+        form.feed(page.text)
+        if not form.fields.get("ticket"):
+            raise CouldNotConnect(f"the authorise page answered {page.status_code} without a form")
+        answer = browser.post(
+            urljoin(authorise_url, form.action), data={**form.fields, "decision": "allow"}
+        )
+    query = parse_qs(urlsplit(answer.headers.get("Location", "")).query)
+    return {name: values[0] for name, values in query.items()}
+
+
+class _Form(HTMLParser):
+    """Reads a page's form: where it goes, and the first value of each field, as a browser preselects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "form":
+            self.action = found.get("action") or ""
+        name = found.get("name")
+        if tag == "input" and name:
+            self.fields.setdefault(name, found.get("value") or "")
+
+
+def publish(hub: Hub, home: House, connection: Connection) -> int:
+    """Publish the vendor's general presets for the tenant's trade, unless it has mappings; gives how many.
+
+    Raises CouldNotConnect when one has an error for this account.
+    """
+    with hub.tenant(home.tenant_id) as session:
+        has_some = session.scalars(
+            select(mappings.FieldMapping.id).where(
+                mappings.FieldMapping.connection_id == connection.id
+            )
+        ).first()
+    if has_some:
+        return 0
+    label = connector(connection.connector).label
+    chosen = _general(connection.connector)
+    for preset in chosen:
+        document, problems = checked(hub, home.tenant_id, connection.id, preset.text)
+        wrong = [str(problem) for problem in problems if problem.severity == "error"]
+        if document is None or wrong:
+            raise CouldNotConnect(f'{label}, preset "{preset.title}": {"; ".join(wrong)}')
+        with hub.tenant(home.tenant_id) as session:
+            mappings.save(
+                session,
+                connection_id=connection.id,
+                name=f"{label}: {preset.title}",
+                document=document,
+                source=preset.text,
+                author=_ACTOR,
+                note="From the presets.",
+            )
+    return len(chosen)
+
+
+def _general(connector_name: str) -> Sequence[Preset]:
+    """Give the presets that suit several trades, the tenant's among them: they do not overlap much."""
+    return [
+        preset
+        for preset in presets(connector_name)
+        if VERTICAL in preset.verticals and len(preset.verticals) > 1
+    ]

@@ -1,0 +1,105 @@
+"""Tells what became of the voicemails: a table for people, one JSON object for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import select
+
+from connectors.registry import CONNECTORS
+from hub.context import Hub
+from hub.db.connections import Connection
+from hub.db.deliveries import Delivery, State
+from hub.delivery.ledger import Ledger, ledger
+from hub.demo.house import House
+from hub.demo.play import Played
+from hub.demo.vendors import Vendor
+
+_COLOURS = {"critical": "bold red", "high": "red", "normal": "yellow", "low": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A delivery of a voicemail: where it went and how it stands."""
+
+    connector: str | None
+    object: str | None
+    state: str
+    url: str | None
+    reason: str | None
+    after_s: float | None
+
+
+def result(hub: Hub, home: House, found: Sequence[Vendor], *, seconds: float) -> dict[str, Any]:
+    """Give the object for machines: the ledger's figures, and the records that stand in the sandboxes."""
+    books: Ledger = ledger(hub, home.tenant_id)
+    return {
+        "events": books.events,
+        "deliveries": books.deliveries,
+        "records": {vendor.name: sum(vendor.statistics()["records"].values()) for vendor in found},
+        "ledger_ok": books.is_ok,
+        "seconds": round(seconds, 2),
+    }
+
+
+def landed(hub: Hub, home: House, played: Sequence[Played]) -> dict[str, list[Landed]]:
+    """Give the deliveries of the voicemails by event id, in the order of their steps."""
+    heard = {one.id: one.heard_at for one in played}
+    found: dict[str, list[Landed]] = {one.id: [] for one in played}
+    with hub.tenant(home.tenant_id) as session:
+        rows = session.execute(
+            select(Delivery, Connection.connector)
+            .outerjoin(Connection, Connection.id == Delivery.connection_id)
+            .where(Delivery.event_id.in_(list(found)))
+            .order_by(Delivery.id)
+        ).all()
+    for row, connector in rows:
+        after_s = None
+        if row.delivered_at:
+            after_s = (row.delivered_at - heard[row.event_id]).total_seconds()
+        found[row.event_id].append(
+            Landed(connector, row.object, row.state, row.record_url, row.reason, after_s)
+        )
+    return found
+
+
+def show(console: Console, played: Sequence[Played], where: dict[str, list[Landed]]) -> None:
+    """Print the table: voicemail → bucket, urgency → where it landed, with links → after how long."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("Voicemail", "Bucket", "Urgency", "Landed", "After"):
+        table.add_column(title, overflow="fold")
+    for one in played:
+        data = one.envelope["data"]
+        urgency = data["urgency"]
+        found = where.get(one.id, [])
+        times = [row.after_s for row in found if row.after_s is not None]
+        table.add_row(
+            escape(data.get("summary") or one.envelope["id"]),
+            data["bucket"],
+            Text(f"{urgency['level']} {urgency['score']}", style=_COLOURS[urgency["level"]]),
+            _places(found, has_links=console.is_terminal),
+            f"{max(times):.1f} s" if times else "",
+        )
+    console.print(table)
+
+
+def _places(found: Sequence[Landed], *, has_links: bool) -> Text:
+    text = Text()
+    for number, row in enumerate(found):
+        if number:
+            text.append("\n")
+        name = f"{CONNECTORS[row.connector][0]} {row.object}" if row.connector else ""
+        if row.state != State.DELIVERED.value:
+            words = " ".join(filter(None, (name, row.state)))
+            text.append(f"{words}: {row.reason}" if row.reason else words, style="dim")
+        elif row.url and has_links:
+            text.append(name, style=f"link {row.url}")
+        else:
+            text.append(f"{name} {row.url or ''}".rstrip())
+    return text
