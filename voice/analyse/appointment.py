@@ -20,7 +20,7 @@ _NEXT = re.compile(
 )
 _CLOCK = re.compile(
     r"(?<![\d:.])(?:(?P<h>[01]?\d|2[0-3])(?:[:h.](?P<m>[0-5]\d))?\s*(?P<half>a\.?m\.?|p\.?m\.?|uhr|heures|h\b|o'clock|часов|点|點|時|시))"
-    r"|(?<![\d:.])(?P<h2>[01]?\d|2[0-3]):(?P<m2>[0-5]\d)(?![\d:])"
+    r"|(?<![\d:.])(?P<h2>[01]?\d|2[0-3])[:h](?P<m2>[0-5]\d)(?![\d:])"
 )
 _SPOKEN_CLOCK = re.compile(
     r"\b(?:at|around|about|a las|a la|um|gegen|vers|as|alle|om)\s+(?P<word>[^\W\d_]+)"
@@ -30,12 +30,15 @@ _SPOKEN_CLOCK = re.compile(
 #: Words that leave the day open, or take it back.
 _OPEN = re.compile(
     r"\b(?:except|any day but|any day|next month|next week|week beginning|week of|won't be|that day|"
-    r"\d{1,2}(?:st|nd|rd|th)|the (?:\w+teenth|\w*(?:first|second|third|fourth|fifth|sixth|seventh|"
-    r"eighth|ninth|tenth|"
-    r"eleventh|twelfth|twentieth|thirtieth))|mois prochain|semaine prochaine|nachste woche|naechste woche|nachsten monat|"
-    r"proxima semana|prossima settimana|volgende week)\b"
+    r"\d{1,2}(?:st|nd|rd|th)|the (?:\w+teenth|\w*(?:first|second|third|fourth|fifth|sixth|seventh)|"
+    r"\w*(?:eighth|ninth|tenth|eleventh|twelfth|twentieth|thirtieth))|mois prochain|"
+    r"semaine prochaine|nachste woche|nachsten monat|proxima semana|prossima settimana|"
+    r"volgende week)\b"
 )
 _CANCELS = re.compile(r"\b(?:cancel|absag|stornier|annul|cancelar|disdir|annuler|afzeggen)\w*")
+_MOVES = re.compile(
+    r"\b(?:reschedul|instead|move|rebook|verschieb|verleg|umbuch|report|deplac|cambi|mudar|remarc|sposta|verzet)\w*"
+)
 _MINUTES = {"thirty": 30, "fifteen": 15, "forty-five": 45}
 _NOON, _OFFICE_OPENS = 12, 7
 
@@ -65,9 +68,7 @@ def appointment(
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone = ZoneInfo("UTC")
     service = _service(text, tag)
-    is_open = _OPEN.search(plain) or (
-        _CANCELS.search(plain) and not phrase("appointment.move").search(plain)
-    )
+    is_open = _OPEN.search(plain) or (_CANCELS.search(plain) and not _MOVES.search(plain))
     day = None if is_open else _day(plain, tag, received_at.astimezone(zone).date())
     if day is None or bucket is not Bucket.APPOINTMENT:
         return Appointment(service=service)
