@@ -12,66 +12,68 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
+from mappings import quick
 from mappings.catalogue import find_field
 from mappings.clip import clip, clip_html
-from mappings.convert import CONVERSIONS, HUGE, Convert, Unfit, converter, in_zone, shown
+from mappings.convert import HUGE, Convert, Unfit, converter, in_zone, shown
 from mappings.directives import UNSET, Directive, From, IdOf, Items, Text, Value
 from mappings.paths import Get, getter
+from mappings.quick import Fill
 from mappings.templates import Chip, Template
 from mappings.untrusted import clean
 
 ABSENT: Final = object()
-# Of the paths in mappings, those like caller.phone are the most.
-_COMMONEST_LENGTH: Final = 2
-# Conversions of which no result is empty, for texts that are not.
-_FAST: Final = frozenset(
-    {"e164", "lower", "upper", "local_date", "local_datetime", "utc_datetime", "epoch_ms"}
-)
-Fill = Callable[[dict[str, Any], Mapping[str, str], tzinfo], Any]
 _Chip = Callable[[dict[str, Any], tzinfo], str]
 
 
 def compile_directive(directive: Directive) -> Fill:
     """Give the function that fills a target field."""
-    if not directive.convert and isinstance(directive.source, From):
-        fill = _from_as_it_is(directive, directive.source.paths)
-    else:
-        fill = _source(directive)
-        if directive.convert:
-            fill = _converted(fill, directive)
-            if isinstance(directive.source, From) and len(directive.source.paths) == 1:
-                fill = _converted_text(directive.source.paths[0], directive.convert, fill)
-        if directive.choose is not None:
-            fill = _chosen(fill, directive)
-        if directive.fallback is not UNSET:
-            fill = _with_fallback(fill, directive.fallback)
+    fill = _quicker(directive, _plainly(directive))
     if directive.max_chars is not None:
         fill = _clipped(fill, directive.max_chars)
     return fill
 
 
-def _from_as_it_is(directive: Directive, paths: tuple[str, ...]) -> Fill:
-    """Compile the commonest directives, without conversions, to fewer and faster functions."""
-    absent = ABSENT if directive.fallback is UNSET else directive.fallback
-    if directive.choose is None:
-        return _read_first(paths, absent) if len(paths) > 1 else _read(paths[0], absent)
-    fill = _chosen(_source(directive), directive)
+def _plainly(directive: Directive) -> Fill:
+    """Nest the functions of a directive, all but ``max``, in the order of work."""
+    fill = _source(directive)
+    if directive.convert:
+        fill = _converted(fill, directive)
+    if directive.choose is not None:
+        fill = _chosen(fill, directive)
     if directive.fallback is not UNSET:
         fill = _with_fallback(fill, directive.fallback)
-    return fill if len(paths) > 1 else _listed_first(paths[0], dict(directive.choose), fill)
+    return fill
 
 
-def _listed_first(path: str, table: dict[str, Any], fill: Fill) -> Fill:
-    """Look a text up in the table at once; leave everything else to the function given."""
-    get = getter(path)
+def _quicker(directive: Directive, slow: Fill) -> Fill:
+    """Give a function for the commonest directives that does the same in one call."""
+    if not isinstance(directive.source, From):
+        return slow
+    first, *others = directive.source.paths
+    absent = ABSENT if directive.fallback is UNSET else directive.fallback
+    if directive.convert and (directive.choose is not None or others):
+        return slow
+    if directive.convert:
+        return quick.convert(first, directive.convert, absent, slow)
+    if directive.choose is not None:
+        return slow if others else quick.choose(first, dict(directive.choose), slow)
+    return _read_first_quickly(first, slow) if others else quick.read(first, absent, slow)
 
-    def listed(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
-        value = get(facts)
-        if value.__class__ is str and value in table:
-            return table[value]
-        return fill(facts, ids, timezone)
 
-    return listed
+def _read_first_quickly(path: str, slow: Fill) -> Fill:
+    """Read the first of several paths, which mostly has a value, or hand over."""
+    read = quick.read(path, ABSENT, _absent)
+
+    def fill(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
+        value = read(facts, ids, timezone)
+        return slow(facts, ids, timezone) if value is ABSENT else value
+
+    return fill
+
+
+def _absent(_facts: dict[str, Any], _ids: Mapping[str, str], _timezone: tzinfo) -> Any:
+    return ABSENT
 
 
 def _source(directive: Directive) -> Fill:
@@ -79,8 +81,7 @@ def _source(directive: Directive) -> Fill:
     if isinstance(source, Value):
         return _constant(source.value)
     if isinstance(source, From):
-        paths = source.paths
-        return _read(paths[0], ABSENT) if len(paths) == 1 else _read_first(paths, ABSENT)
+        return _read_first(source.paths)
     if isinstance(source, Text):
         return _text(source.template)
     if isinstance(source, IdOf):
@@ -95,35 +96,7 @@ def _constant(value: Any) -> Fill:
     return lambda _facts, _ids, _timezone: value
 
 
-def _read(path: str, absent: Any) -> Fill:
-    """Read one path; ``absent`` is given where it has no value."""
-    parts = path.split(".")
-    get = getter(path)
-
-    def fill(facts: dict[str, Any], _ids: Mapping[str, str], _timezone: tzinfo) -> Any:
-        value = get(facts)
-        if (value.__class__ is str and value.isprintable()) or value.__class__ is bool:
-            return value
-        return absent if value is None or (value := _tidied(value)) is ABSENT else value
-
-    if len(parts) != _COMMONEST_LENGTH:
-        return fill
-    first, second = parts
-
-    def fill_from_two(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
-        part = facts.get(first)
-        if part.__class__ is dict:
-            value = part.get(second)
-            if value is None:
-                return absent
-            if value.__class__ is str and value and value.isprintable() and not value.isspace():
-                return value
-        return fill(facts, ids, timezone)
-
-    return fill_from_two
-
-
-def _read_first(paths: tuple[str, ...], absent: Any) -> Fill:
+def _read_first(paths: tuple[str, ...]) -> Fill:
     gets = tuple(getter(path) for path in paths)
 
     def fill(facts: dict[str, Any], _ids: Mapping[str, str], _timezone: tzinfo) -> Any:
@@ -133,7 +106,7 @@ def _read_first(paths: tuple[str, ...], absent: Any) -> Fill:
                 return value
             if value is not None and (value := _tidied(value)) is not ABSENT:
                 return value
-        return absent
+        return ABSENT
 
     return fill
 
@@ -208,26 +181,6 @@ def _converted(inner: Fill, directive: Directive) -> Fill:
         return value if value or value.__class__ is not str else ABSENT
 
     return fill
-
-
-def _converted_text(path: str, names: tuple[str, ...], fill: Fill) -> Fill:
-    """Convert a text by one conversion at once; leave everything else to the function given."""
-    if len(names) != 1 or names[0] not in _FAST:
-        return fill
-    get, apply = getter(path), CONVERSIONS[names[0]].apply
-
-    def converted(facts: dict[str, Any], ids: Mapping[str, str], timezone: tzinfo) -> Any:
-        value = get(facts)
-        if value is None:
-            return ABSENT
-        if value.__class__ is str and value.isprintable():
-            try:
-                return apply(value, timezone)
-            except Unfit:
-                return fill(facts, ids, timezone)
-        return fill(facts, ids, timezone)
-
-    return converted
 
 
 def _then_clipped_html(before: Convert | None, most: int) -> Convert:

@@ -94,6 +94,8 @@ def _number_shown(value: float) -> str:
     if isinstance(value, int):
         # Python refuses to write whole numbers of thousands of digits.
         return str(value) if abs(value) < HUGE else ""
+    if not math.isfinite(value):
+        return ""
     return str(int(value)) if value.is_integer() and abs(value) <= MAX_NUMBER else repr(value)
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Literal
 
-from mappings.compiled import ABSENT, Fill, compile_directive
+from mappings.compiled import ABSENT, compile_directive
 from mappings.conditions import Predicate, predicate
 from mappings.convert import Unfit
 from mappings.directives import IdOf
 from mappings.document import Approve, MappingDocument, Step, Target
 from mappings.paths import getter
 from mappings.problem import Location, path_of
+from mappings.quick import Fill
 
 UpdateMode = Literal["never", "if_empty"]
 
