@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from voice.analyse import phone, spoken
 
 UNSEEN = Path(__file__).parent / "corpus" / "unseen.jsonl"
+WORDS = Path(spoken.__file__).parent / "lexicon" / "number_words.json"
 UNITS = "zero one two three four five six seven eight nine".split()  # noqa: SIM905  # reads better
 
 
@@ -183,6 +184,23 @@ def test_single_digits_are_read_back_in_many_languages(language, digits):
     found = phone.find(f"+371 2 {said}", language=language)
 
     assert [said.number for said in found] == ["+3712" + "".join(map(str, digits))]
+
+
+@pytest.mark.parametrize(
+    "language", ["fr", "it", "pt", "es", "ru", "uk", "tr", "pl", "de", "nl", "da", "sv"]
+)
+@given(pairs=st.lists(st.integers(10, 99), min_size=3, max_size=3))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_tens_are_read_back_in_many_languages(language, pairs):
+    """Numbers of two digits, as each language forms them, give their digits."""
+    table = json.loads(WORDS.read_text(encoding="utf-8"))[language]
+
+    said = ", ".join(table[str(pair)][0] for pair in pairs)
+    found = phone.find(f"+371 21 {said}", language=language)
+
+    assert [said.number for said in found] == ["+37121" + "".join(map(str, pairs))]
 
 
 @given(st.text(max_size=300))

@@ -24,7 +24,7 @@ _CUE_REACH = 90
 _CUE_WEIGHT, _CODE_PENALTY, _AGAINST_PENALTY, _SAME_NUMBER = 30.0, 70.0, 45.0, 15.0
 _LEAST = 45.0
 _QUALIFIES, _CODE_REACH = 12, 22
-_UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 12.0, 8.0, 6.0, 15.0
+_UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 12.0, 8.0, 16.0, 30.0
 _DATE = re.compile(
     r"(?<![\d./-])(?:(?:19|20)\d\d([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2(?:19|20)\d\d)(?![./-]?\d)"
 )
@@ -121,10 +121,10 @@ def _corrected(text: Folded, before: Run, after: Run, where: Where) -> Said | No
         return None
     start = before.start
     cue = max(_cue(text, start, after.end, start), 0.0)
-    again = _likeliest(after, where)
-    if again and is_whole(before, after) and again.score >= VALID - _ENOUGH:
-        return replace(again, start=start, score=again.score + cue)
     found = repaired(before, after, where)
+    again = _likeliest(after, where) if is_whole(before, after) else None
+    if again and again.score >= max(VALID - _ENOUGH, found.quality if found else 0.0):
+        return replace(again, start=start, score=again.score + cue)
     if found is None:
         return None
     return Said(found.number, start, after.end, found.quality + cue)

@@ -28,6 +28,8 @@ SOLID = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
 _MIN_VOTES = 5
+#: "And" as Hebrew and Arabic write it, joined to the number.
+_AND_LETTERS = "וو"
 _TEN, _HUNDRED, _THOUSAND = 10, 100, 1000
 
 
@@ -47,7 +49,7 @@ class Spoken:
     """How one language says numbers. ``numbers`` maps word sequences to their value."""
 
     numbers: Mapping[tuple[str, ...], int]
-    hundreds: tuple[tuple[str, int], ...]
+    stems: tuple[tuple[str, int], ...]
     multipliers: Mapping[str, int]
     solid: re.Pattern[str]
     longest: int
@@ -86,13 +88,14 @@ class Spoken:
 
     def _solid_compound(self, word: str) -> int | None:
         """Read words such as "vierhundertfunfzehn", which the table lacks."""
-        for hundred, value in self.hundreds:
-            rest = word.removeprefix(hundred)
+        for stem, value in self.stems:
+            rest = word.removeprefix(stem)
             if rest in {word, ""}:
                 continue
+            most = _HUNDRED if value >= _HUNDRED else _TEN
             for joint in ("", "und", "en", "og", "och", "e"):
                 tail = self.numbers.get((rest.removeprefix(joint),))
-                if tail is not None and 0 < tail < _HUNDRED:
+                if tail is not None and 0 < tail < most:
                     return value + tail
         return None
 
@@ -119,6 +122,8 @@ class Spoken:
         for length in range(min(self.longest, len(said) - after), 0, -1):
             words = tuple(token.text for token in said[after : after + length])
             tail = self.numbers.get(words)
+            if tail is None and words[0][0] in _AND_LETTERS:
+                tail = self.numbers.get((words[0][1:], *words[1:]))
             if tail is None or not all(map(_is_joined, said[after + 1 : after + length])):
                 continue
             if self._is_dictated_apart(said, after, tail, has_and=has_and):
@@ -126,7 +131,8 @@ class Spoken:
             total = self._join(value, tail, has_and=has_and)
             if total is not None:
                 options.setdefault(after + length - index, str(total))
-                return
+            # Only the longest tail counts: 600 293 is not 602 93.
+            return
 
     def multiplies(self, said: Sequence[Token], index: int) -> bool:
         """Tell whether a word here belongs to the number before it: "thousand"."""
@@ -138,7 +144,9 @@ class Spoken:
         """Tell whether single digits follow, as in "nine hundred one two three": 900 1 2 3."""
         if has_and or tail >= _TEN or not goes_on(said, index + 1):
             return False
-        return self.numbers.get((said[index + 1].text,), _TEN) < _TEN
+        following = tuple(token.text for token in said[index + 1 : index + 3])
+        is_hundred = self.numbers.get(following, 0) >= _TEN or following[-1] in self.multipliers
+        return not is_hundred and self.numbers.get(following[:1], _TEN) < _TEN
 
     def _join(self, value: int, tail: int, *, has_and: bool) -> int | None:
         if value and value % _HUNDRED == 0:
@@ -225,20 +233,31 @@ def spoken(language: str) -> Spoken:
             for spelling in _spellings(form, name):
                 numbers[tuple(spelling.replace("-", " ").split())] = value
     numbers.pop((), None)
+    is_unit_first = language in dictation()["order"]["unit_first"]
     solids = sorted({w for words in numbers for w in words if SOLID.search(w)}, key=len)
     joined = {"".join(words) for words in numbers if all(map(SOLID.search, words))}
     alternatives = sorted(joined.union(solids), key=len, reverse=True)
     return Spoken(
         numbers=numbers,
-        hundreds=tuple(
-            (words[0], value)
-            for words, value in numbers.items()
-            if len(words) == 1 and value % _HUNDRED == 0 and 0 < value < _THOUSAND
-        ),
+        stems=_stems(numbers),
         multipliers=_multipliers(numbers),
         solid=re.compile("|".join(map(re.escape, alternatives)) or r"(?!)"),
         longest=max(map(len, numbers), default=1),
-        is_unit_first=language in dictation()["order"]["unit_first"],
+        is_unit_first=is_unit_first,
+    )
+
+
+def _stems(numbers: Mapping[tuple[str, ...], int]) -> tuple[tuple[str, int], ...]:
+    """Give the words that others are joined to: hundreds and tens."""
+    return tuple(
+        (words[0], value)
+        for words, value in numbers.items()
+        if len(words) == 1
+        and (
+            (value % _HUNDRED == 0 and 0 < value < _THOUSAND)
+            or (value % _TEN == 0 and _TEN < value < _HUNDRED)
+        )
+        and not SOLID.search(words[0])
     )
 
 
