@@ -145,7 +145,9 @@ class _StepCheck:
         return field
 
     def _guess(self, name: str) -> str:
-        """Suggest the field of nearly this name, or of nearly this label."""
+        """Suggest the field of nearly this name, or of this label."""
+        if not self.problems.are_few:
+            return ""
         by_label = {field.label.lower(): field.name for field in self.fields.values()}
         if label := by_label.get(name.lower()):
             return f" (did you mean {label}?)"

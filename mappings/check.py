@@ -70,7 +70,7 @@ def _find(path: str, at: Location, problems: Problems) -> CatalogueField | None:
     if below:
         problems.error(at, f"{quoted(path)} is a group; choose one of {listed(below, most=6)}")
     else:
-        guess = did_you_mean(path, paths())
+        guess = did_you_mean(path, paths()) if problems.are_few else ""
         problems.error(at, f"{quoted(path)} is not a field of the event{guess}")
     return None
 

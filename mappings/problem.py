@@ -21,6 +21,8 @@ Severity = Literal["error", "warning"]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w:-]*\Z", re.ASCII)
 _SHOWN_CHARS = 60
+# A guess compares a word with every candidate; thousands of them would take seconds.
+_GUESSED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Problems:
     def __init__(self) -> None:
         """Start with nothing wrong."""
         self.found: list[Problem] = []
+
+    @property
+    def are_few(self) -> bool:
+        """Tell whether it still helps a person to have a guess with each problem."""
+        return len(self.found) < _GUESSED
 
     def error(self, at: Location, message: str) -> None:
         """Add something that keeps the mapping from being saved."""

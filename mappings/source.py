@@ -158,15 +158,18 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             self._error(event, at, f"the alias *{event.anchor} is not allowed; write it out")
             return None
-        if event.anchor:
-            self._error(event, at, f"the anchor &{event.anchor} is not allowed")
-        if event.tag and event.tag != "!":
-            self._error(event, at, "tags are not allowed; values have the types of JSON")
+        self._refuse_extras(event, at)
         if isinstance(event, yaml.MappingStartEvent):
             return self._table(at)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(at)
         return self._scalar(event, at)
+
+    def _refuse_extras(self, event: Any, at: Location) -> None:
+        if event.anchor:
+            self._error(event, at, f"the anchor &{event.anchor} is not allowed")
+        if event.tag and event.tag != "!":
+            self._error(event, at, "tags are not allowed; values have the types of JSON")
 
     def _list(self, at: Location) -> list[object]:
         made: list[object] = []
@@ -188,9 +191,10 @@ class _Reader:
         """Read a key as the text that stands there, whatever YAML would make of it."""
         if not isinstance(event, yaml.ScalarEvent):
             self._error(event, at, "a key must be text")
-            self._value(event, at)
+            # Read past it one level down: keys of keys nest as deep as values do.
+            self._value(event, (*at, "?"))
             return "?"
-        self._value(event, at) if event.anchor or (event.tag and event.tag != "!") else None
+        self._refuse_extras(event, at)
         if event.style is None and event.value == "<<":
             self._error(event, at, "the merge key << is not allowed; write the keys out")
         return str(event.value)

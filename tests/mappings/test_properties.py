@@ -6,6 +6,7 @@ import copy
 import json
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -176,3 +177,12 @@ def test_update_modes(fields, modes, existing):
         )
         assert (name in sent) is not is_kept
         assert is_kept or sent[name] is value
+
+
+@pytest.mark.parametrize(
+    "piece", ["{", "[", "? ", "- ", "{a: ", "[1, ", "&a ", '{"a": ', "'", "!a "]
+)
+def test_load_refuses_endless_nesting(piece):
+    """However deep or broken a text is, it is refused as a document, not by an accident."""
+    with pytest.raises(InvalidMapping):
+        load(piece * (60_000 // len(piece)))
