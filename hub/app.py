@@ -6,6 +6,7 @@ address, query, body or anything personal, and headers that are safe by default.
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from typing import Final
@@ -53,7 +54,20 @@ def wsgi() -> Flask:
     """Give the application for a WSGI server: ``gunicorn 'hub.app:wsgi()'``; settings are the environment's."""
     hub = process_hub()
     log.configure(level=hub.settings.log_level, style=hub.settings.log_format)
-    return create_app(hub)
+    app = create_app(hub)
+    _spare_the_collector()
+    return app
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector leave alone what lives as long as the process, and look less often.
+
+    Each request makes a few hundred objects that die with it; walking through the whole program for
+    them took a quarter of the time of accepting events.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _begin() -> None:

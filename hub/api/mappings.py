@@ -10,7 +10,6 @@ from flask import Response
 from pydantic import Field, StringConstraints, model_validator
 from sqlalchemy import select
 
-from connectors.record import Field as AccountField
 from hub.api import auth, edge
 from hub.api.answers import (
     Checked,
@@ -28,7 +27,7 @@ from hub.db import mappings as store
 from hub.db.connections import Connection
 from hub.db.keys import Scope
 from hub.db.mappings import FieldMapping, MappingVersion
-from hub.delivery import describe
+from hub.delivery.checking import checked
 from mappings import document as documents
 from mappings.check import check
 from mappings.problem import InvalidMapping, Problem
@@ -199,37 +198,19 @@ def _save(
 
 def _checked(body: Draft, connection_id: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
     """Read and check a draft; an account that does not answer is a warning, not an error."""
-    try:
-        data = documents.load(body.text())
-    except InvalidMapping as err:
-        return {}, err.problems
     if connection_id is None:
+        try:
+            data = documents.load(body.text())
+        except InvalidMapping as err:
+            return {}, err.problems
         return data, check(data)
-    account = _Account(connection_id)
-    problems = check(data, account.fields)
-    return data, [*problems, *account.doubts.values()]
-
-
-class _Account:
-    """What a connection's account has, and why that could not be read."""
-
-    def __init__(self, connection_id: str) -> None:
-        """Look the connection up; raises a 404 problem."""
-        self._hub, self._tenant_id = auth.the_hub(), auth.holder().tenant_id
-        self._id = connection_id
-        self.doubts: dict[str, Problem] = {}
-        with self._hub.tenant(self._tenant_id) as session:
-            found = session.scalars(select(Connection.id).where(Connection.id == connection_id))
-            if found.one_or_none() is None:
-                raise Refused("not-found", "There is no such connection.")
-
-    def fields(self, object_name: str) -> Sequence[AccountField] | None:
-        """Give the fields of an object, or None when the account has no such object."""
-        known = describe.fields(self._hub, self._tenant_id, self._id, object_name)
-        if known.problem is not None:
-            text = f"{object_name} could not be checked against the account: {known.problem}"
-            self.doubts[object_name] = Problem("", text, "warning")
-        return known.items or None
+    hub, tenant_id = auth.the_hub(), auth.holder().tenant_id
+    with hub.tenant(tenant_id) as session:
+        found = session.scalars(select(Connection.id).where(Connection.id == connection_id))
+        if found.one_or_none() is None:
+            raise Refused("not-found", "There is no such connection.")
+    document, problems = checked(hub, tenant_id, connection_id, body.text())
+    return document or {}, problems
 
 
 def _is_ok(problems: Sequence[Problem]) -> bool:

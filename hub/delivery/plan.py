@@ -23,13 +23,14 @@ from hub.db.deliveries import State
 from hub.db.engine import run
 from hub.db.mappings import FieldMapping
 from hub.db.tenants import Tenant
+from hub.delivery.bell import bell
 from hub.delivery.compiled import compiled
-from hub.delivery.wake import wake
 from mappings.event import Event, UrgencyLevel, with_transcript_text
 from mappings.render import Compiled
 
 _URGENT = {UrgencyLevel.HIGH.value, UrgencyLevel.CRITICAL.value}
 _TRIES = 5
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,7 @@ class Incoming:
     def of(cls, event: Event) -> Self:
         """Take a validated event. Equal events have equal hashes, however their JSON was written."""
         envelope = event.model_dump(mode="json", by_alias=True, exclude_none=True)
-        body = json.dumps(
-            envelope, separators=(",", ":"), sort_keys=True, ensure_ascii=False
-        ).encode()
+        body = _CANONICAL.encode(envelope).encode()
         return cls(envelope, body, hashlib.sha256(body).hexdigest())
 
 
@@ -340,9 +339,9 @@ def _wake(hub: Hub, rows: Sequence[Row]) -> None:
     urgent = {row.connection_id for row in ready if row.is_urgent and row.connection_id}
     others = {row.connection_id for row in ready if row.connection_id} - urgent
     if urgent:
-        wake(hub, sorted(urgent), is_urgent=True)
+        bell(hub).ring(urgent, is_urgent=True)
     if others:
-        wake(hub, sorted(others))
+        bell(hub).ring(others, is_urgent=False)
 
 
 def _answers(

@@ -1,0 +1,65 @@
+"""Rings for accepted events beside their answers: one thread per process, one ring for many events.
+
+Who posts an event waits for the commit, not for Redis. Rings that come while the thread is busy are put
+together. What is lost when the process dies in between, the sweep finds in the table.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from hub.context import Hub
+from hub.delivery.wake import wake
+
+#: After a round the thread rests, so that a busy process rings for many events at once.
+_REST_S: Final = 0.005
+
+
+class Bell:
+    """Wakes workers for connections, soon and in the background."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Ring in the hub's Redis; the thread starts with the first ring."""
+        self._hub = hub
+        self._lock = threading.Lock()
+        self._has_rung = threading.Event()
+        self._resting = threading.Event()  # never set: waiting on it is a rest
+        self._due: dict[str, bool] = {}
+        self._pid = 0
+
+    def ring(self, connection_ids: Iterable[str], *, is_urgent: bool) -> None:
+        """Wake workers for these connections soon; returns at once."""
+        with self._lock:
+            for connection_id in connection_ids:
+                self._due[connection_id] = is_urgent or self._due.get(connection_id, False)
+            if self._pid != os.getpid():  # threads do not cross a fork
+                self._pid = os.getpid()
+                threading.Thread(target=self._run, name="bell", daemon=True).start()
+        self._has_rung.set()
+
+    def _run(self) -> None:
+        while True:
+            self._has_rung.wait()
+            self._has_rung.clear()
+            with self._lock:
+                due, self._due = self._due, {}
+            wake(self._hub, sorted(one for one in due if due[one]), is_urgent=True)
+            wake(self._hub, sorted(one for one in due if not due[one]))
+            self._resting.wait(_REST_S)
+
+
+_BELLS: Final[dict[tuple[int, int], Bell]] = {}
+_BELLS_LOCK: Final = threading.Lock()
+
+
+def bell(hub: Hub) -> Bell:
+    """Give this process's bell for a hub."""
+    which = (id(hub.engine), id(hub.redis))  # the bell keeps both, so no other gets their ids
+    found = _BELLS.get(which)
+    if found is None:
+        with _BELLS_LOCK:
+            found = _BELLS.setdefault(which, Bell(hub))
+    return found
