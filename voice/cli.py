@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 import click
+import structlog
 
 from mappings.event import Call, Voicemail
 
@@ -41,6 +42,9 @@ def analyse(file: IO[str], timezone: str, vertical: str | None, language: str | 
     """
     from voice.analyse import analysis  # noqa: PLC0415  # --help need not load models
 
+    if not structlog.is_configured():
+        # Standard output belongs to the events.
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     analysis.load()
     bad = 0
     for number, line in enumerate(file, start=1):
