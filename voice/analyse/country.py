@@ -12,8 +12,9 @@ from pathlib import Path
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
-VALID, LIKELY, POSSIBLE, _COMPLETED = 100.0, 90.0, 60.0, 50.0
+VALID, AMERICAN, LIKELY, POSSIBLE, _COMPLETED = 100.0, 92.0, 80.0, 60.0, 50.0
 _LATER_REGION, _OTHER_REGION = 4.0, 6.0
+_AMERICAN_DIGITS = 10
 _E164 = re.compile(r"^\+[1-9]\d{3,14}$")
 
 
@@ -131,18 +132,19 @@ def _national(digits: str, region: str) -> tuple[float, str | None]:
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
     trunk = metadata.national_prefix if metadata else None
     usual = trunk == "0" and digits.startswith("0") and _has_usual_length(parsed, metadata)
-    if region in {"US", "CA"} and len(digits) >= 10:  # noqa: PLR2004  # a NANP number with its area
-        usual = digits[-10] not in "01"
+    if region in {"US", "CA"} and len(digits) >= _AMERICAN_DIGITS and digits[-10] not in "01":
+        return AMERICAN, number
     return (LIKELY if usual else POSSIBLE), number
 
 
 def _has_usual_length(
     parsed: phonenumbers.PhoneNumber, metadata: phonenumbers.PhoneMetadata | None
 ) -> bool:
-    """Tell whether ordinary numbers of the region, not only special ones, are as long."""
+    """Tell whether the region's ordinary numbers are as long, by its examples."""
     kinds = (metadata.mobile, metadata.fixed_line) if metadata else ()
     length = len(phonenumbers.national_significant_number(parsed))
-    return any(kind is not None and length in kind.possible_length for kind in kinds)
+    examples = [kind.example_number for kind in kinds if kind is not None and kind.example_number]
+    return any(length == len(example) for example in examples)
 
 
 def _completed(digits: str, caller: str | None) -> Fit | None:

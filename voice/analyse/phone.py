@@ -22,9 +22,9 @@ from voice.analyse.spoken import likely_languages, phrase_pattern, phrases
 _MAX_DIGITS = 17
 _CUE_REACH = 90
 _CUE_WEIGHT, _CODE_PENALTY, _AGAINST_PENALTY, _SAME_NUMBER = 30.0, 70.0, 45.0, 15.0
-_LEAST = 45.0
+_LEAST, _SETTLED = 50.0, 70.0
 _QUALIFIES, _CODE_REACH = 12, 22
-_UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 12.0, 8.0, 16.0, 30.0
+_UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 24.0, 8.0, 22.0, 36.0
 _DATE = re.compile(
     r"(?<![\d./-])(?:(?:19|20)\d\d([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2(?:19|20)\d\d)(?![./-]?\d)"
 )
@@ -153,7 +153,7 @@ def _likeliest(run: Run, where: Where) -> Said | None:
                 score -= _PART * (first > 0) + _PART * (last < len(atoms))
                 if best is None or score > best.score:
                     best = Said(found.number, part[0].start, part[-1].end, score)
-        if best:
+        if best and best.score >= _SETTLED:
             break
     return best
 
