@@ -1,6 +1,6 @@
-"""From claimed rows to writes: render each from its stored event, and find the person's existing record.
+"""From claimed rows to drafts of writes: each is rendered from its stored event.
 
-What cannot be rendered, or has more than one candidate, becomes a result of its own; the rest of the batch goes on.
+What cannot be rendered becomes a result of its own; the rest of the batch goes on.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from connectors.errors import Ambiguous, ConnectorError, ContractBroken, Rejected
-from connectors.record import JSON, Candidate, Found, Lookup, RecordId, Write
-from connectors.registry import connector
+from connectors.errors import ConnectorError, Rejected
+from connectors.record import JSON, RecordId, Write
 from hub.context import Hub
-from hub.db.connections import RecordLink
 from hub.db.deliveries import Delivery
 from hub.db.events import StoredEvent
 from hub.db.tenants import Tenant
-from hub.delivery.account import Line
 from hub.delivery.claim import Claimed
 from hub.delivery.compiled import MappingGone, compiled
 from mappings.event import with_transcript_text
@@ -46,7 +43,7 @@ class Draft:
 
     row: Claimed
     rendered: Rendered
-    match_hash: str | None = None
+    match_hashes: tuple[str, ...] = ()
     record_id: str | None = None
     existing: Mapping[str, JSON] | None = None
 
@@ -79,15 +76,10 @@ class Batch:
     found: dict[str, RecordId]
 
 
-def build(hub: Hub, line: Line, rows: Sequence[Claimed]) -> Batch:
-    """Render rows and resolve what exists; raises the connector's errors that hold for the whole batch."""
-    tenant_id = line.connection.tenant_id
+def build(hub: Hub, tenant_id: str, rows: Sequence[Claimed]) -> Batch:
+    """Render rows from their stored events; nothing is asked of the vendor yet."""
     drafts, failed = render(hub, tenant_id, rows)
-    batch = Batch(drafts=drafts, failed=failed, later=[], found={})
-    _find_lost(line, batch)
-    _match(hub, line, batch)
-    _keep_apart(batch)
-    return batch
+    return Batch(drafts=drafts, failed=failed, later=[], found={})
 
 
 def render(
@@ -156,118 +148,10 @@ def _open(hub: Hub, tenant_id: str, event_id: str, bodies: Mapping[str, bytes]) 
 def _draft(hub: Hub, tenant_id: str, row: Claimed, rendered: Rendered) -> Draft:
     chosen = None if row.chosen_record_id == NEW_RECORD else row.chosen_record_id
     draft = Draft(row, rendered, record_id=chosen or row.record_id)
-    if rendered.match:
-        sorted_match = json.dumps(rendered.match, sort_keys=True, default=str)
-        draft.match_hash = hub.vault.fingerprint(tenant_id, f"{row.object}:{sorted_match}")
+    draft.match_hashes = tuple(
+        hub.vault.fingerprint(
+            tenant_id, f"{row.object}:{json.dumps(way, sort_keys=True, default=str)}"
+        )
+        for way in rendered.matches
+    )
     return draft
-
-
-def _find_lost(line: Line, batch: Batch) -> None:
-    """Ask the vendor about rows whose last answer was lost; what is found needs no second write."""
-    lost = [draft for draft in batch.drafts if draft.row.is_uncertain and draft.record_id is None]
-    if not lost:
-        return
-    lookups = [Lookup(object=draft.row.object, key=draft.row.key) for draft in lost]
-    for draft, found in zip(lost, _ask(line, lookups), strict=True):
-        if len(found.candidates) == 1 and draft.row.waits_for:
-            # It is there, but whether it hangs on its other records is not known: update it in full.
-            draft.record_id = found.candidates[0].record.id
-        elif len(found.candidates) == 1:
-            batch.found[draft.row.id] = found.candidates[0].record
-        elif found.candidates:
-            batch.failed[draft.row.id] = ContractBroken(
-                f"{len(found.candidates)} records carry the same key; there must be one."
-            )
-    batch.drafts = [
-        draft
-        for draft in batch.drafts
-        if draft.row.id not in batch.found and draft.row.id not in batch.failed
-    ]
-
-
-def _match(hub: Hub, line: Line, batch: Batch) -> None:
-    """Find the person's record: by what a person chose, what we remember, or by asking the vendor."""
-    remembered = _links(hub, line, batch.drafts)
-    asked: list[tuple[Draft, Lookup]] = []
-    for draft in batch.drafts:
-        is_open = draft.record_id is None and draft.row.chosen_record_id is None
-        if is_open and draft.match_hash in remembered:
-            draft.record_id = remembered[draft.match_hash]
-        is_known = draft.record_id is not None
-        if is_known and not draft.asks_before_writing:
-            continue
-        if not is_known and draft.row.chosen_record_id == NEW_RECORD:
-            continue
-        lookup = _lookup(draft, is_known=is_known)
-        if lookup:
-            asked.append((draft, lookup))
-    if not asked:
-        return
-    answers = _ask(line, [lookup for _, lookup in asked])
-    for (draft, _), found in zip(asked, answers, strict=True):
-        _resolve(batch, draft, found.candidates)
-    batch.drafts = [draft for draft in batch.drafts if draft.row.id not in batch.failed]
-
-
-def _lookup(draft: Draft, *, is_known: bool) -> Lookup | None:
-    read = tuple(name for name, mode in draft.rendered.update_modes.items() if mode == "if_empty")
-    if draft.rendered.match:
-        return Lookup(object=draft.row.object, by=draft.rendered.match, read=read)
-    if is_known:
-        return Lookup(object=draft.row.object, key=draft.row.key, read=read)
-    return None
-
-
-def _resolve(batch: Batch, draft: Draft, candidates: Sequence[Candidate]) -> None:
-    if draft.record_id is not None:
-        draft.existing = next(
-            (one.values for one in candidates if one.record.id == draft.record_id), None
-        )
-        if draft.existing is None and draft.row.chosen_record_id is None:
-            draft.record_id = None  # it no longer matches, or is gone: judge by what is there now
-        else:
-            return
-    if len(candidates) == 1:
-        draft.record_id, draft.existing = candidates[0].record.id, candidates[0].values
-    elif candidates:
-        batch.failed[draft.row.id] = Ambiguous(
-            f"{len(candidates)} existing records match. Choose the right one.",
-            candidates=candidates,
-        )
-
-
-def _links(hub: Hub, line: Line, drafts: Sequence[Draft]) -> dict[str | None, str]:
-    hashes = {draft.match_hash for draft in drafts if draft.match_hash}
-    if not hashes:
-        return {}
-    with hub.tenant(line.connection.tenant_id) as session:
-        found = session.execute(
-            select(RecordLink.match_hash, RecordLink.record_id).where(
-                RecordLink.connection_id == line.connection.id,
-                RecordLink.object == drafts[0].row.object,
-                RecordLink.match_hash.in_(hashes),
-            )
-        ).all()
-    return {match_hash: record_id for match_hash, record_id in found}  # noqa: C416 - rows are not tuples to mypy
-
-
-def _keep_apart(batch: Batch) -> None:
-    """Let only the first of several rows for one person, or one record, into the batch."""
-    taken: set[str] = set()
-    kept: list[Draft] = []
-    for draft in batch.drafts:
-        marks = {mark for mark in (draft.match_hash, draft.record_id) if mark}
-        if marks & taken:
-            batch.later.append(draft.row.id)
-            continue
-        taken |= marks
-        kept.append(draft)
-    batch.drafts = kept
-
-
-def _ask(line: Line, lookups: Sequence[Lookup]) -> Sequence[Found]:
-    found = connector(line.connection.connector)
-    answers = line.call(lambda account: found.find(account, lookups))
-    if len(answers) != len(lookups):
-        raise ContractBroken(f"{len(lookups)} lookups were asked and {len(answers)} answered.")
-    return answers

@@ -29,6 +29,7 @@ from hub.delivery.account import Line, is_ours
 from hub.delivery.budget import Budget
 from hub.delivery.build import Batch, Draft, build
 from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, take_back
+from hub.delivery.resolve import resolve
 from hub.delivery.settle import Report, Settled, delivered, failed, hold_back, settle
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
@@ -143,7 +144,8 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
     results: list[Settled] = []
     stopped_by: ConnectorError | None = None
     try:
-        batch = build(hub, line, rows)
+        batch = build(hub, line.connection.tenant_id, rows)
+        resolve(hub, line, batch)
     except ConnectorError as err:
         stopped_by = err
         results = [failed(row, _nothing_sent(err)) for row in rows]

@@ -283,17 +283,18 @@ def _remember(
     links = {}
     for one in done:
         draft = drafts.get(one.row.id)
-        if draft is None or draft.match_hash is None or one.record is None:
+        if draft is None or one.record is None:
             continue
-        links[one.row.object, draft.match_hash] = {
-            "tenant_id": connection.tenant_id,
-            "connection_id": connection.id,
-            "object": one.row.object,
-            "match_hash": draft.match_hash,
-            "record_id": one.record.id,
-            "record_url": one.record.url,
-            "is_chosen": one.row.chosen_record_id is not None,
-        }
+        for match_hash in draft.match_hashes:
+            links[match_hash] = {
+                "tenant_id": connection.tenant_id,
+                "connection_id": connection.id,
+                "object": one.row.object,
+                "match_hash": match_hash,
+                "record_id": one.record.id,
+                "record_url": one.record.url,
+                "is_chosen": one.row.chosen_record_id is not None,
+            }
     if not links:
         return
     statement = insert(RecordLink).values(list(links.values()))
@@ -318,12 +319,12 @@ def _forget_gone(
 ) -> None:
     """Forget links to records that the vendor refused, so that a replay looks for the person again."""
     hashes = [
-        draft.match_hash
+        match_hash
         for one in ours
         if isinstance(one.error, Rejected)
-        and (draft := drafts.get(one.row.id)) is not None
-        and draft.match_hash is not None
         and one.row.chosen_record_id is None
+        and (draft := drafts.get(one.row.id)) is not None
+        for match_hash in draft.match_hashes
     ]
     if hashes:
         session.execute(

@@ -297,6 +297,24 @@ def test_several_matches_wait_for_a_persons_choice(connected: Connected) -> None
     assert [row.record_id for row in rows(connected)] == [first, first]
 
 
+def test_the_second_way_of_matching_is_tried(connected: Connected) -> None:
+    """Where nobody has the e-mail address, the number finds the person."""
+    lead_id = existing_lead(connected, LastName="Whitfield", Company="W", Phone="+14155550001")
+    connected.publish(
+        LEAD.replace(
+            "    object: Lead\n",
+            "    object: Lead\n    match:\n      - {Email: {from: caller.email}}\n"
+            "      - {Phone: {from: caller.phone, as: e164}}\n",
+        )
+    )
+    caller = {"name": {"full": "Dana W"}, "phone": "+14155550001", "email": "d@w.example"}
+    connected.accept(voicemail(1, caller=caller))
+
+    drain_all(connected)
+
+    assert [row.record_id for row in rows(connected)] == [lead_id]
+
+
 def test_nobody_chooses_what_was_not_offered(connected: Connected) -> None:
     """A record that was not among the candidates is refused."""
     existing_lead(connected, LastName="Whitfield", Company="W", Phone="+14155550001")
