@@ -76,7 +76,11 @@ def runs(text: Folded, language: str) -> list[Run]:
         index += options[0][1] if options else 1
     groups: list[list[tuple[int, int]]] = []
     for mark in marks:
-        if groups and len(groups[-1]) < _MAX_MARKS and _pause(text, said, groups[-1][-1], mark[0]) is not None:
+        if (
+            groups
+            and len(groups[-1]) < _MAX_MARKS
+            and _pause(text, said, groups[-1][-1], mark[0]) is not None
+        ):
             groups[-1].append(mark)
         else:
             groups.append([mark])
