@@ -52,9 +52,15 @@ for i, key in ipairs(KEYS) do
   end
   local whole = state.cap or capacity
   local ours = granted >= 0 and math.min(granted, whole) or whole * share
-  ours = math.max(1, math.floor(ours * factor))
+  -- Rounding leaves one unit, but a grant of nothing is nothing.
+  local least = granted == 0 and 0 or 1
+  ours = math.max(least, math.floor(ours * factor))
   if not is_urgent then
-    ours = math.max(1, math.floor(ours * (1 - reserve)))
+    ours = math.max(least, math.floor(ours * (1 - reserve)))
+  end
+  if is_dry then
+    -- A batch of several calls is charged call by call: ask for no more than there can ever be.
+    units = math.min(units, math.max(1, ours))
   end
   if total + units > ours then
     table.sort(spent, function(a, b) return a[1] < b[1] end)

@@ -29,7 +29,17 @@ from hub.db.connections import CallCount, Connection
 
 _SLOTS = {"window": 10, "day": 96}
 _LOWEST_FACTOR = 0.1
+#: After a refusal our rate grows by a tenth for each clean period, of at least this many seconds.
+_CLEAN_S = 10.0
 _REDIS_GONE_S = 2.0
+_HOUR_S = 3_600
+#: Writes fields of a limit and never shortens how long they are kept: a block may outlast the limit's period.
+_NOTE = """
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+end
+"""
 
 Clock = Callable[[], float]
 
@@ -96,11 +106,12 @@ class Budget:
         self._hub = hub
         self._clock = clock
         self._script = hub.redis.register_script(_script_text())
+        self._note = hub.redis.register_script(_NOTE)
 
     def take(self, key: AccountKey, units: Mapping[str, int], *, is_urgent: bool) -> None:
         """Charge units of several limits at once; raises Throttled, having charged nothing."""
         self._ask(key, units, is_urgent=is_urgent, is_dry=False)
-        _count(self._hub, key, units)
+        _count(self._hub, key, units, self._clock())
 
     def check(self, key: AccountKey, units: Mapping[str, int], *, is_urgent: bool) -> float:
         """Give how many seconds to wait before these units could be taken; 0 when they could be now."""
@@ -113,14 +124,13 @@ class Budget:
     def observe(self, key: AccountKey, readings: Iterable[LimitReading]) -> None:
         """Take over what the vendor's headers say."""
         declared = {limit.name: limit for limit in connector(key.connector).limits}
+        at = self._clock()
         try:
-            with self._hub.redis.pipeline(transaction=False) as pipe:
-                for reading in readings:
-                    limit = declared[reading.name]
-                    found = _observation(reading, limit, self._clock())
-                    pipe.hset(key.redis_key(reading.name), mapping=found)
-                    pipe.pexpire(key.redis_key(reading.name), int(limit.period_s * 1_100))
-                pipe.execute()
+            for reading in readings:
+                limit = declared[reading.name]
+                self._write(
+                    key, limit, _observation(reading, limit, at), for_s=limit.period_s * 1.1
+                )
         except redis.RedisError:
             return  # the next answer says it again
 
@@ -128,18 +138,30 @@ class Budget:
         """Stay away for a while and slow down: the vendor said 429 or the like."""
         at = self._clock()
         try:
-            with self._hub.redis.pipeline(transaction=False) as pipe:
-                for limit in connector(key.connector).limits:
-                    name = key.redis_key(limit.name)
-                    found: dict[Any, Any] = {"blocked": at + retry_after_s}
-                    if limit.kind == "window":
-                        before = float(self._hub.redis.hget(name, "factor") or 1)
-                        found |= {"factor": max(_LOWEST_FACTOR, before / 2), "lowered": at}
-                    pipe.hset(name, mapping=found)
-                    pipe.pexpire(name, int((max(limit.period_s, retry_after_s) * 2 + 60) * 1_000))
-                pipe.execute()
+            for limit in connector(key.connector).limits:
+                found: dict[str, Any] = {"blocked": at + retry_after_s}
+                if limit.kind == "window":
+                    now_at = self._factor(key, limit, at)
+                    found |= {"factor": max(_LOWEST_FACTOR, now_at / 2), "lowered": at}
+                for_s = max(limit.period_s, retry_after_s, 20 * _CLEAN_S) + 60
+                self._write(key, limit, found, for_s=for_s)
         except redis.RedisError:
             return  # the caller puts its rows off all the same
+
+    def _factor(self, key: AccountKey, limit: Limit, at: float) -> float:
+        """Give the part of our rate that we use now, after an earlier refusal."""
+        answer: Any = self._hub.redis.hmget(key.redis_key(limit.name), ["factor", "lowered"])
+        factor, lowered = answer
+        if factor is None or lowered is None:
+            return 1.0
+        clean = int((at - float(lowered)) / max(limit.period_s, _CLEAN_S))
+        return min(1.0, float(factor) + 0.1 * clean)
+
+    def _write(
+        self, key: AccountKey, limit: Limit, found: Mapping[str, Any], *, for_s: float
+    ) -> None:
+        fields = [part for pair in found.items() for part in pair]
+        self._note(keys=[key.redis_key(limit.name)], args=[int(for_s * 1_000), *fields])
 
     def outlook(self, connection: Connection) -> list[LimitOutlook]:
         """Tell where a connection's account stands with each of its limits."""
@@ -165,7 +187,7 @@ class Budget:
             if name.startswith("s:") and int(name[2:]) >= oldest
         )
         capacity = int(state.get("cap", limit.capacity))
-        granted = max(1, int(_granted(key, limit, capacity)))
+        granted = _granted(key, limit, capacity)
         remaining = max(0, granted - used)
         if "used" in state and at - state["seen"] < limit.period_s:
             remaining = min(
@@ -202,6 +224,11 @@ class Budget:
                     code="budget",
                 )
             self._seed(key, limit)
+        raise Throttled(
+            "The account's calls of today could not be counted.",
+            retry_after_s=_REDIS_GONE_S,
+            code="budget",
+        )
 
     def _run(
         self, key: AccountKey, limits: Sequence[tuple[Limit, int]], *, is_urgent: bool, is_dry: bool
@@ -218,7 +245,7 @@ class Budget:
                 self._hub.settings.urgent_reserve,
                 int(limit.kind == "day"),
                 int(is_dry),
-                -1 if granted is None else granted,
+                -1 if granted is None else max(0, granted),
             ]
         try:
             answer = self._script(
@@ -239,14 +266,11 @@ class Budget:
         try:
             if self._hub.redis.hexists(name, "seeded"):
                 return
-            length = limit.period_s / _slots(limit)
-            slots = {
-                f"s:{int(hour.timestamp() / length)}": units
-                for hour, units in _counted(self._hub, key, limit, self._clock())
-            }
+            slots = _slots_of(limit, _counted(self._hub, key, limit, self._clock()), self._clock())
             with self._hub.redis.pipeline() as pipe:
                 for slot, units in slots.items():
-                    pipe.hsetnx(name, slot, units)  # another process may have seeded and charged
+                    # Another process may have seeded and charged in the meantime.
+                    pipe.hsetnx(name, f"s:{slot}", units)
                 pipe.hset(name, "seeded", 1)
                 pipe.pexpire(name, int(limit.period_s * 1_100))
                 pipe.execute()
@@ -258,14 +282,29 @@ def _slots(limit: Limit) -> int:
     return _SLOTS.get(limit.kind, _SLOTS["window"])
 
 
-def _granted(key: AccountKey, limit: Limit, capacity: int) -> float:
+def _slots_of(
+    limit: Limit, counted: Iterable[tuple[datetime, int]], at: float
+) -> Mapping[int, int]:
+    """Give the units of each slot; an hour counts where it ends, so that nothing comes free too early."""
+    length = limit.period_s / _slots(limit)
+    found: dict[int, int] = {}
+    for hour, units in counted:
+        slot = int(min(hour.timestamp() + _HOUR_S - 1, at) / length)
+        found[slot] = found.get(slot, 0) + units
+    return found
+
+
+def _granted(key: AccountKey, limit: Limit, capacity: int) -> int:
+    """Give the units that are ours: what the tenant grants, which may be none, or our share."""
     granted = key.grants.get(limit.name)
-    return min(granted, capacity) if granted is not None else capacity * key.share
+    if granted is not None:
+        return int(min(max(0, granted), capacity))
+    return max(1, int(capacity * key.share))
 
 
-def _observation(reading: LimitReading, limit: Limit, at: float) -> dict[Any, Any]:
+def _observation(reading: LimitReading, limit: Limit, at: float) -> dict[str, Any]:
     capacity = reading.capacity if reading.capacity is not None else limit.capacity
-    found: dict[Any, Any] = {}
+    found: dict[str, Any] = {}
     if reading.capacity is not None:
         found["cap"] = capacity
     if reading.remaining is not None:
@@ -275,15 +314,16 @@ def _observation(reading: LimitReading, limit: Limit, at: float) -> dict[Any, An
     return found or {"seen": at}
 
 
-def _count(hub: Hub, key: AccountKey, units: Mapping[str, int]) -> None:
+def _count(hub: Hub, key: AccountKey, units: Mapping[str, int], at: float) -> None:
     """Count calls of limits that last a day in the database, where a wiped Redis cannot lose them."""
     days = {limit.name for limit in connector(key.connector).limits if limit.kind == "day"}
+    hour = datetime.fromtimestamp(at, UTC).replace(minute=0, second=0, microsecond=0)
     rows = [
         {
             "tenant_id": key.tenant_id,
             "connection_id": key.connection_id,
             "limit_name": name,
-            "hour": datetime.now(UTC).replace(minute=0, second=0, microsecond=0),
+            "hour": hour,
             "units": count,
         }
         for name, count in units.items()
@@ -301,7 +341,8 @@ def _count(hub: Hub, key: AccountKey, units: Mapping[str, int]) -> None:
 
 
 def _counted(hub: Hub, key: AccountKey, limit: Limit, at: float) -> list[tuple[datetime, int]]:
-    since = datetime.fromtimestamp(at, UTC) - timedelta(seconds=limit.period_s)
+    # An hour that began before the span may have ended in it.
+    since = datetime.fromtimestamp(at, UTC) - timedelta(seconds=limit.period_s + _HOUR_S)
     with hub.everyone("connections of several tenants may share one remote account") as session:
         found = session.execute(
             select(CallCount.hour, func.sum(CallCount.units))
