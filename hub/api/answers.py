@@ -94,7 +94,7 @@ class EventLine(Answer):
     @classmethod
     def of(cls, row: StoredEvent) -> EventLine:
         """Take the impersonal columns of a row."""
-        return cls.model_construct(**event_members(row))
+        return cls(**event_members(row))
 
 
 def event_members(row: StoredEvent) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class DeliveryLine(Answer):
     @classmethod
     def of(cls, row: Delivery) -> DeliveryLine:
         """Take the columns of a row; nothing is decrypted."""
-        return cls.model_construct(**delivery_members(row))
+        return cls(**delivery_members(row))
 
 
 def delivery_members(row: Delivery) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class AttemptLine(Answer):
     def of(cls, row: Attempt, detail: str | None) -> AttemptLine:
         """Take the columns of a row and the opened detail."""
         members = {name: getattr(row, name) for name in cls.model_fields if name != "detail"}
-        return cls.model_construct(**members, detail=detail)
+        return cls(**members, detail=detail)
 
 
 class Candidate(Answer):

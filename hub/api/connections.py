@@ -67,7 +67,7 @@ def list_connections(query: edge.NoParameters) -> Response:  # noqa: ARG001 - be
         rows = session.scalars(
             select(Connection).order_by(Connection.created_at, Connection.id)
         ).all()
-    lines = [ConnectionLine.model_construct(**_members(row)) for row in rows]
+    lines = [ConnectionLine(**_members(row)) for row in rows]
     return edge.sent(ConnectionList(items=lines))
 
 
@@ -90,12 +90,10 @@ def get_connection(path: ConnectionAddress) -> Response:
         ).all()
     counts = {state.value: 0 for state in State} | {state: int(number) for state, number in counted}
     budget = [
-        BudgetLine.model_construct(**{name: getattr(one, name) for name in BudgetLine.model_fields})
+        BudgetLine(**{name: getattr(one, name) for name in BudgetLine.model_fields})
         for one in Budget(hub).outlook(row)
     ]
-    full = ConnectionFull.model_construct(
-        **_members(row), todos=list(row.todos), deliveries=counts, budget=budget
-    )
+    full = ConnectionFull(**_members(row), todos=list(row.todos), deliveries=counts, budget=budget)
     return edge.sent(full)
 
 
@@ -130,13 +128,13 @@ def list_fields(path: ObjectAddress, query: Freshness) -> Response:
         auth.the_hub(), row.tenant_id, row.id, path.object, refresh=query.refresh
     )
     items = [
-        FieldLine.model_construct(
+        FieldLine(
             **{name: getattr(one, name) for name in FieldLine.model_fields if name != "choices"},
             choices=[ChoiceLine(value=choice.value, label=choice.label) for choice in one.choices],
         )
         for one in known.items
     ]
-    answer = FieldsAnswer.model_construct(items=items, read_at=known.read_at, problem=known.problem)
+    answer = FieldsAnswer(items=items, read_at=known.read_at, problem=known.problem)
     return edge.sent(answer)
 
 

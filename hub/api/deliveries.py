@@ -6,7 +6,7 @@ import json
 from typing import Final, Literal
 
 from flask import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 
 from hub.api import auth, edge, paging
@@ -59,19 +59,29 @@ class Body(BaseModel):
 
 
 class ReplayOne(Body):
-    """How to send a delivery again."""
+    """How to send a delivery again; may be left out."""
+
+    model_config = ConfigDict(openapi_extra={"required": False})  # type: ignore[typeddict-unknown-key]  # the library reads it
 
     version: Literal["kept", "newest"] = Field(
         "kept", description="Render by the version it was planned by, or the published one"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_fine(cls, value: object) -> object:
+        return {} if value is None else value
 
-class ReplayMany(ReplayOne):
+
+class ReplayMany(Body):
     """Which deliveries to send again; all that is given must hold, and something must be given.
 
     Times are of the last change of the row. Rows in a worker's hands and held rows are left alone.
     """
 
+    version: Literal["kept", "newest"] = Field(
+        "kept", description="Render by the version they were planned by, or the published one"
+    )
     delivery_ids: list[str] = Field(default_factory=list, max_length=1_000)
     event_id: Plain | None = None
     state: State | None = None
@@ -263,7 +273,7 @@ def _full(delivery_id: str) -> DeliveryFull:
             select(Attempt).where(Attempt.delivery_id == row.id).order_by(Attempt.id)
         ).all()
     candidates = _opened(row.candidates, f"deliveries.candidates:{row.id}")
-    return DeliveryFull.model_construct(
+    return DeliveryFull(
         **delivery_members(row),
         waits_for=list(row.waits_for or ()),
         detail=_opened(row.detail, f"deliveries.detail:{row.id}"),

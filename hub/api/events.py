@@ -291,7 +291,7 @@ def get_event(path: EventAddress) -> Response:
     if row.expunged_at is None:
         text = hub.vault.open_text(holder.tenant_id, row.body, about=f"events.body:{row.id}")
         envelope = json.loads(text)
-    full = EventFull.model_construct(
+    full = EventFull(
         **event_members(row),
         event=None,
         deliveries=[DeliveryLine.of(one) for one in deliveries],

@@ -231,7 +231,7 @@ def _members(row: FieldMapping) -> dict[str, Any]:
 
 
 def _line(row: FieldMapping) -> MappingLine:
-    return MappingLine.model_construct(**_members(row))
+    return MappingLine(**_members(row))
 
 
 def _full(mapping_id: str) -> MappingFull:
@@ -247,15 +247,13 @@ def _full(mapping_id: str) -> MappingFull:
             .order_by(MappingVersion.number.desc())
         ).all()
     published = next(version for version in versions if version.number == row.version)
-    return MappingFull.model_construct(
+    return MappingFull(
         **_members(row),
         newest_version=versions[0].number,
         document=published.document,
         yaml=published.source,
         versions=[
-            VersionLine.model_construct(
-                **{name: getattr(version, name) for name in VersionLine.model_fields}
-            )
+            VersionLine(**{name: getattr(version, name) for name in VersionLine.model_fields})
             for version in versions
         ],
     )
