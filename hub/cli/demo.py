@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hub.processes import Supervisor
 
 
+#: Characters in a line of a log file, where no terminal says how many fit.
+_WIDTH = 160
+
+
 @click.command()
 @click.option("--once", is_flag=True, help="Stop everything and exit when all has landed.")
 @json_option
@@ -61,6 +65,8 @@ def demo(
     from hub.processes import Stopped, stoppable
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = _WIDTH
     is_serving = False
     try:
         with stoppable(), contextlib.ExitStack() as stack:

@@ -41,7 +41,7 @@ class CouldNotPlay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A voicemail that the hub has taken: the event as it was posted, and how it was answered."""
+    """A voicemail that the hub has taken: the event as posted, the answer, and when it was first analysed."""
 
     envelope: dict[str, Any]
     status: str
@@ -67,17 +67,19 @@ def play(poster: Poster, found: Sequence[dict[str, Any]], *, kept_in: Path) -> I
     with kept_in.open("a", encoding="utf-8") as file, _analyser(is_needed=bool(fresh)) as analyse:
         for sample in found:
             digest = _digest(sample)
-            event = kept.get(digest)
-            if event is None:
+            row = kept.get(digest)
+            if row is None:
                 heard_at = datetime.now(UTC)
                 event = _event(sample, analyse(sample), heard_at)
+                row = {"digest": digest, "heard_at": heard_at.isoformat(), "event": event}
                 # Kept before it is posted, so that a broken run posts the very same one again.
-                print(json.dumps({"digest": digest, "event": event}), file=file, flush=True)
-            [answer] = poster.post([event])
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+            [answer] = poster.post([row["event"]])
             if answer.id is None:
                 raise CouldNotPlay(f"The hub refused voicemail {sample['id']}: {answer.problem}")
-            heard = datetime.fromisoformat(event["time"])
-            yield Played(event, answer.status, answer.id, heard)
+            heard_at = datetime.fromisoformat(row["heard_at"])
+            yield Played(row["event"], answer.status, answer.id, heard_at)
 
 
 def wait(
@@ -120,18 +122,19 @@ def _read_kept(file: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
         except ValueError:
             continue  # the last line of a run that was killed while it wrote
-        kept[row["digest"]] = row["event"]
+        kept[row["digest"]] = row
     return kept
 
 
 def _event(sample: dict[str, Any], data: dict[str, Any], heard_at: datetime) -> dict[str, Any]:
-    """Give the event of an analysed sample; a text has no times of its own, so that it ends now."""
+    """Give the event of an analysed sample, as if its call had ended some minutes ago."""
+    ended_at = heard_at - timedelta(minutes=sample.get("received_minutes_ago", 0))
     length_s = round(len(sample["text"].split()) / _WORDS_PER_S, 1)
     call = data["call"]
-    call.setdefault("ended_at", heard_at.isoformat())
-    call.setdefault("started_at", (heard_at - timedelta(seconds=length_s)).isoformat())
+    call.setdefault("ended_at", ended_at.isoformat())
+    call.setdefault("started_at", (ended_at - timedelta(seconds=length_s)).isoformat())
     call.setdefault("duration_s", length_s)
-    return envelope(data, source=_SOURCE, at=heard_at.isoformat())
+    return envelope(data, source=_SOURCE, at=ended_at.isoformat())
 
 
 @contextmanager

@@ -72,8 +72,11 @@ def landed(hub: Hub, home: House, played: Sequence[Played]) -> dict[str, list[La
 def show(console: Console, played: Sequence[Played], where: dict[str, list[Landed]]) -> None:
     """Print the table: voicemail → bucket, urgency → where it landed, with links → after how long."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("Voicemail", "Bucket", "Urgency", "Landed", "After"):
-        table.add_column(title, overflow="fold")
+    table.add_column("Voicemail", no_wrap=True, max_width=46)
+    for title in ("Bucket", "Urgency"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("Landed", overflow="fold")
+    table.add_column("After", no_wrap=True, justify="right")
     for one in played:
         data = one.envelope["data"]
         urgency = data["urgency"]
