@@ -80,7 +80,7 @@ def _options(chosen: Settings, listener: socket.socket) -> dict[str, Any]:
     return {
         "bind": f"fd://{listener.fileno()}",
         "workers": chosen.hub_processes,
-        "worker_class": "gthread",
+        "worker_class": "hub.serving.Worker",
         "threads": chosen.hub_threads,
         # Longer than a balancer keeps an idle connection, so that it never sends on one that we close.
         "keepalive": 75,
