@@ -121,9 +121,9 @@ class Viewer:
         """The person as the audit log names them."""
         return f"person:{self.person_id}"
 
-    def may(self, role: Role) -> bool:
+    def may(self, role: Role | str) -> bool:
         """Tell whether they may do what ``role`` may."""
-        return self.role.covers(role)
+        return self.role.covers(Role(role))
 
 
 @cache

@@ -120,6 +120,20 @@ def preview(text: str, data: dict[str, Any], timezone: tzinfo) -> Preview:
     )
 
 
+def first_match(text: str, bodies: Mapping[str, dict[str, Any]]) -> str | None:
+    """Name the first of some voicemails, by id, that a text applies to; None when none does."""
+    try:
+        compiled = compile_mapping(parse(load(text)))
+    except InvalidMapping:
+        return None
+    matching = (
+        event_id
+        for event_id, data in bodies.items()
+        if compiled.matches(with_transcript_text(data))
+    )
+    return next(matching, None)
+
+
 def _steps(compiled: Compiled, facts: dict[str, Any], timezone: tzinfo) -> tuple[PreviewStep, ...]:
     # The vendor gives the real ids when it has written the records.
     ids = {step.id: f"(id of {step.id})" for step in compiled.steps}

@@ -233,6 +233,9 @@ def _editor(
     changes: list[tuple[str, str]] | None = None,
 ) -> str:
     recent = reading.inbox(the_hub(), viewer().tenant_id, Filters(), None, size=_RECENT).items
+    if not draft.event_id:
+        bodies = {one.row.id: one.data for one in recent if one.is_readable}
+        draft.event_id = editor.first_match(draft.text, bodies) or ""
     return render_template(
         "mappings/edit.html",
         draft=draft,

@@ -188,9 +188,15 @@ def _done(session: TenantSession, which: Any) -> list[Done]:
         .outerjoin(FieldMapping, FieldMapping.id == Delivery.mapping_id)
         .outerjoin(Connection, Connection.id == Delivery.connection_id)
         .where(which)
-        .order_by(Delivery.id)
     )
-    return [Done(row, name, connector, label) for row, name, connector, label in rows]
+    done = [Done(row, name, connector, label) for row, name, connector, label in rows]
+    return sorted(done, key=_order_of_work)
+
+
+def _order_of_work(done: Done) -> tuple[str, str, int, str]:
+    """Put the steps of a mapping together, those that others wait for first."""
+    row = done.row
+    return done.mapping_name or "", row.event_id, len(row.waits_for or ()), row.id
 
 
 def opened(hub: Hub, row: StoredEvent, done: Sequence[Done] = ()) -> Voicemail:

@@ -73,6 +73,10 @@ def one(event_id: str) -> ResponseReturnValue:
     )
 
 
+#: What an attempt came to when the record is there afterwards.
+_WRITTEN = {"created", "updated", "found"}
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Something that happened, for the timeline."""
@@ -92,12 +96,12 @@ def _timeline(found: Voicemail, attempts: dict[str, tuple[Try, ...]]) -> list[Mo
         name = f"{Words().connector(done.connector)} {done.row.object or ''}".strip()
         tries = attempts.get(done.row.id, ())
         for place, one in enumerate(reversed(tries), start=1):
-            if one.row.outcome != State.DELIVERED.value:
-                text = f"{name}: attempt {place}, {one.row.outcome.replace('_', ' ')}"
+            if one.row.outcome in _WRITTEN:
+                moments.append(Moment(one.row.at, f"{name} {one.row.outcome}", "good"))
+            else:
+                text = f"{name}: attempt {place}, {one.row.outcome}"
                 moments.append(Moment(one.row.at, text, "bad"))
-        if done.row.state == State.DELIVERED.value and done.row.delivered_at:
-            moments.append(Moment(done.row.delivered_at, f"{name} is in place", "good"))
-        elif done.row.state in {State.PARKED.value, State.REJECTED.value}:
+        if done.row.state in {State.PARKED.value, State.REJECTED.value}:
             word = Words.state[done.row.state].lower()
             moments.append(Moment(done.row.updated_at, f"{name} was {word}", "bad"))
     return sorted(moments, key=lambda moment: moment.at)

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from hub.context import Hub
+from hub.context import Hub, open_hub
 from hub.db.people import Role
 from hub.web.headers import CONTENT_SECURITY_POLICY
 from tests.conftest import new_company
@@ -239,3 +239,28 @@ def test_form_that_is_too_large_is_refused(visitor: Visitor) -> None:
     answer = visitor.post("/mappings/new", {"text": "x" * 600_000})
 
     assert answer.status_code == 413
+
+
+def test_database_that_is_away_is_said_in_our_design(hub: Hub) -> None:
+    """Without the database a page says that it broke on our side, without details, in its own design."""
+    from hub.app import create_app
+    from hub.settings import load
+    from hub.web.viewer import COOKIE
+
+    assert hub.settings.redis_url
+    lost = open_hub(
+        load(
+            data_dir=hub.settings.data_dir,
+            database_url="postgresql:///nothing?host=/nowhere",
+            redis_url=hub.settings.redis_url.get_secret_value(),
+        )
+    )
+    client = create_app(lost).test_client()
+    client.set_cookie(COOKIE, "any")
+
+    answer = client.get("/voicemails")
+
+    assert answer.status_code == 500
+    assert "Something broke on our side" in answer.text
+    assert "/nowhere" not in answer.text
+    assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY

@@ -93,6 +93,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (part.id === "deliveries" && part.contains(document.activeElement)) event.preventDefault();
 });
 
+// What was asked for comes into view where it is out of it, as on a phone.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target && event.detail.target.id === "findings") {
+    const place = document.getElementById("findings");
+    const top = place.getBoundingClientRect().top;
+    if (top < 0 || top > window.innerHeight * 0.8) place.scrollIntoView({ block: "start" });
+  }
+});
+
 // What htmx could not fetch is said, instead of nothing happening.
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {

@@ -1,0 +1,114 @@
+"""The hub behind a real port, a company with a busy morning, and Chromium to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from werkzeug.serving import make_server
+
+from hub.app import create_app
+from hub.context import Hub, open_hub
+from hub.settings import load
+from tests.browser.seeding import Seeded, seed
+from tests.connectors import running
+from tests.connectors.running import Sandbox
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the hub listens."""
+
+    url: str
+    hub: Hub
+
+
+@pytest.fixture(scope="session")
+def site(hub: Hub) -> Iterator[Site]:
+    """The hub on a port of its own, which its own links and callbacks name."""
+    calls: list[Callable] = []
+    server = make_server("127.0.0.1", 0, lambda *words: calls[0](*words), threaded=True)  # noqa: PLW0108 - it is made below
+    url = f"http://127.0.0.1:{server.server_port}"
+    settings = load(
+        data_dir=hub.settings.data_dir,
+        database_url=hub.settings.database_url.get_secret_value(),
+        redis_url=hub.settings.redis_url.get_secret_value(),
+        allow_loopback_vendors=True,
+        public_url=url,
+    )
+    mine = open_hub(settings)
+    calls.append(create_app(mine))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Site(url, mine)
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def salesforce_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A Salesforce in miniature."""
+    with running.sandbox("salesforce", tmp_path_factory.mktemp("salesforce")) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def hubspot_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A HubSpot in miniature."""
+    with running.sandbox("hubspot", tmp_path_factory.mktemp("hubspot")) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def seeded(site: Site, salesforce_box: Sandbox, hubspot_box: Sandbox) -> Seeded:
+    """The company with its morning behind it."""
+    return seed(site.hub, salesforce_box, hubspot_box)
+
+
+@pytest.fixture(scope="session")
+def start_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
+    """Gives browsers; each has a profile of its own, and all are closed at the end."""
+    if not CHROMIUM.exists() or not shutil.which("chromedriver"):
+        pytest.skip("Chromium and chromedriver are not on this machine")
+    started: list[webdriver.Chrome] = []
+
+    def start(width: int = 1280, height: int = 900, *more: str) -> webdriver.Chrome:
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for flag in (*FLAGS, *more, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        driver = webdriver.Chrome(
+            options=options,
+            service=Service(shutil.which("chromedriver"), env=dict(os.environ)),
+        )
+        driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+        started.append(driver)
+        return driver
+
+    yield start
+    for driver in started:
+        driver.quit()
