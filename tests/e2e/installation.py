@@ -109,12 +109,11 @@ class Installation:
                     found.append(one)
         return found
 
-    def post(self, number: int, **data: Any) -> list[str]:
+    def post(self, number: int, *, first: int = 0, **data: Any) -> list[str]:
         """Post so many voicemails of different callers; gives how each was answered."""
+        events = [voicemail(n, **data) for n in range(first, first + number)]
         with Poster(self.url, self.home.api_key) as poster:
-            return [
-                one.status for one in poster.post_all([voicemail(n, **data) for n in range(number)])
-            ]
+            return [one.status for one in poster.post_all(events)]
 
     def states(self) -> dict[str, int]:
         """Count the tenant's deliveries by state."""
@@ -129,8 +128,8 @@ class Installation:
 
 
 def voicemail(number: int, **data: Any) -> dict[str, Any]:
-    """Give the event of one caller's voicemail."""
-    phone = f"+1415555{number:04d}"
+    """Give the event of one caller's voicemail; up to 80,000 callers have numbers of their own."""
+    phone = f"+1{200 + number // 100}55501{number % 100:02d}"
     made = {
         "call": {"id": f"CA{number:032d}", "from": phone, "started_at": "2026-11-20T16:03:11Z"},
         "caller": {
@@ -146,7 +145,9 @@ def voicemail(number: int, **data: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def installation(folder: Path, *vendors: str, **more: str) -> Iterator[Installation]:
+def installation(
+    folder: Path, *vendors: str, has_presets: bool = True, **more: str
+) -> Iterator[Installation]:
     """Run ``afterbeep up`` with sandboxes of these vendors, and a tenant that is connected to them."""
     data_dir = folder / "data"
     port = free_port()
@@ -180,7 +181,8 @@ def installation(folder: Path, *vendors: str, **more: str) -> Iterator[Installat
         home, _ = house(hub, data_dir / "home.json")
         for vendor in found:
             connection, _ = connect(hub, home, vendor)
-            publish(hub, home, connection)
+            if has_presets:
+                publish(hub, home, connection)
         yield Installation(url, data_dir, process, hub, home, boxes)
 
 
