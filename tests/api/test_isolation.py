@@ -1,0 +1,159 @@
+"""Every route keeps tenants apart; a new route fails here until it is covered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from hub.api import document, new_app
+from hub.context import Hub
+from hub.db.base import new_id
+from tests.api.calling import MAPPING, Program, event, program
+from tests.api.conftest import Mapped
+from tests.conftest import new_company
+
+DRAFT = {"yaml": MAPPING, "name": "Leads"}
+
+#: How each operation is asked for another company's things; ids come from that company.
+FOREIGN: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
+    ("get", "/v1/events/{id}"): lambda _: None,
+    ("get", "/v1/deliveries/{id}"): lambda _: None,
+    ("post", "/v1/deliveries/{id}/replay"): lambda _: {"version": "kept"},
+    ("post", "/v1/deliveries/{id}/approve"): lambda _: None,
+    ("post", "/v1/deliveries/{id}/reject"): lambda _: None,
+    ("post", "/v1/deliveries/{id}/choose"): lambda _: {"record_id": None},
+    ("get", "/v1/mappings/{id}"): lambda _: None,
+    ("put", "/v1/mappings/{id}"): lambda ids: DRAFT | {"connection_id": ids["connections"]},
+    ("post", "/v1/mappings"): lambda ids: DRAFT | {"connection_id": ids["connections"]},
+    ("post", "/v1/mappings/check"): lambda ids: {
+        "yaml": MAPPING,
+        "connection_id": ids["connections"],
+    },
+    ("get", "/v1/connections/{id}"): lambda _: None,
+    ("get", "/v1/connections/{id}/objects"): lambda _: None,
+    ("get", "/v1/connections/{id}/objects/{object}/fields"): lambda _: None,
+}
+#: Operations that list or count: another company's rows must not be among them.
+LISTS = {
+    ("get", "/v1/events"),
+    ("get", "/v1/deliveries"),
+    ("get", "/v1/mappings"),
+    ("get", "/v1/connections"),
+    ("get", "/v1/ledger"),
+    ("post", "/v1/deliveries/replay"),
+}
+#: Operations that hold nothing of anybody, or that only write to the key's own tenant.
+OWNERLESS = {
+    ("get", "/v1/schemas/"),
+    ("get", "/v1/schemas/{type}"),
+    ("get", "/v1/problems/{kind}"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+    ("post", "/v1/events"),
+}
+
+
+def operations() -> set[tuple[str, str]]:
+    """List every operation of the document."""
+    found = document.build(new_app(__name__))["paths"]
+    return {(method, path) for path, item in found.items() for method in item}
+
+
+def test_every_operation_is_covered_here() -> None:
+    """Somebody thought about each."""
+    assert operations() == set(FOREIGN) | LISTS | OWNERLESS
+
+
+def test_every_route_of_the_api_is_in_the_document(app: Flask) -> None:
+    """No route is served that the document, and so this test, does not know."""
+    served = {
+        (method.lower(), re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(("/v1", "/healthz", "/readyz", "/metrics"))
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+
+    assert served == operations()
+
+
+def test_every_route_is_marked(app: Flask) -> None:
+    """A view says which scope it needs, or that it is public."""
+    unmarked = [
+        name
+        for name, view in app.view_functions.items()
+        if name.startswith("api_")
+        and not name.startswith("api_docs.")
+        and not {"needs_scope", "is_public"} & set(view.__dict__)
+    ]
+
+    assert unmarked == []
+
+
+@pytest.fixture
+def stranger(app: Flask, hub: Hub) -> Program:
+    """A program of another company."""
+    return program(app, hub, new_company(hub).tenant_id)
+
+
+def ids_of(mapped: Mapped) -> dict[str, str]:
+    """Give one id of each kind of a company."""
+    event_id = mapped.caller.take()
+    return {
+        "events": event_id,
+        "deliveries": mapped.caller.deliveries(event_id)[0]["id"],
+        "mappings": mapped.mapping_id,
+        "connections": mapped.connection_id,
+    }
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(FOREIGN))
+def test_another_companys_things_are_not_found(
+    mapped: Mapped, stranger: Program, method: str, path: str
+) -> None:
+    """404, exactly as for an id that does not exist."""
+    ids = ids_of(mapped)
+    kind = path.split("/")[2]
+    body = FOREIGN[method, path](ids)
+    here = path.replace("{object}", "Lead")
+
+    foreign = stranger.send(here.replace("{id}", ids[kind]), body, method.upper())
+
+    assert foreign.status_code == 404, foreign.text
+    made_up = new_id(ids[kind][:3])
+    body = FOREIGN[method, path](ids | {"connections": new_id("con")})
+    nothing = stranger.send(here.replace("{id}", made_up), body, method.upper())
+    assert foreign.json | {"request_id": ""} == nothing.json | {"request_id": ""}
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(LISTS))
+def test_another_companys_rows_are_not_listed(
+    mapped: Mapped, stranger: Program, method: str, path: str
+) -> None:
+    """A stranger's lists and sums are empty, also when they ask for these very rows."""
+    ids = ids_of(mapped)
+    if method == "post":
+        chosen = {"delivery_ids": [ids["deliveries"]], "dry_run": False}
+        assert stranger.send(path, chosen).json["count"] == 0
+        return
+
+    answer = stranger.get(path)
+
+    assert answer.status_code == 200
+    assert not any(one in answer.text for one in ids.values())
+    if path == "/v1/deliveries":
+        assert stranger.get(path, event_id=ids["events"]).json["items"] == []
+    if path == "/v1/ledger":
+        assert answer.json["events"] == 0
+
+
+def test_a_posted_event_belongs_to_the_keys_tenant(mapped: Mapped, stranger: Program) -> None:
+    """What the event says of itself does not matter."""
+    sent = event(tenantid=mapped.caller.tenant_id)
+    stranger.post(sent)
+
+    assert mapped.caller.get("/v1/events", event_id=sent["id"]).json["items"] == []
+    assert len(stranger.get("/v1/events", event_id=sent["id"]).json["items"]) == 1
