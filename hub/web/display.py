@@ -75,6 +75,7 @@ def add_filters(app: Flask) -> None:
         "count": count,
         "day": day,
         "every": every,
+        "is_ahead": is_ahead,
         "lasting": lasting,
         "link": link,
         "number": number,
@@ -137,6 +138,11 @@ def ago(at: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.astimezone(UTC).isoformat(timespec="seconds"), clock(at), _distance(at)
     )
+
+
+def is_ahead(at: datetime | None) -> bool:
+    """Tell whether a moment is still to come."""
+    return at is not None and at > now()
 
 
 def _distance(at: datetime) -> str:

@@ -18,6 +18,7 @@ _FRAMES = 8
 
 _SENTENCES = {
     400: ("We could not read that", "The address or form is not complete. Go back and try again."),
+    401: ("Your sign-in has ended", "Sign in again to go on."),
     403: ("You may not do this", "An owner or admin of your company can change your role."),
     404: (
         "There is no such page",

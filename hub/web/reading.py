@@ -9,15 +9,15 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Select, and_, or_, select
-from sqlalchemy.orm import load_only
+from sqlalchemy.orm import defer, load_only
 
 from hub.context import Hub
-from hub.db.connections import Connection
+from hub.db.connections import Connection, Health
 from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
 from hub.db.mappings import FieldMapping
@@ -37,6 +37,7 @@ class Done:
     mapping_name: str | None
     connector: str | None
     connection_label: str | None
+    connection_state: Health | None = None
     candidates: tuple[dict[str, Any], ...] = ()
     sentence: str | None = None
 
@@ -184,12 +185,18 @@ def deliveries_of(session: TenantSession, event_ids: Sequence[str]) -> dict[str,
 
 def _done(session: TenantSession, which: Any) -> list[Done]:
     rows = session.execute(
-        select(Delivery, FieldMapping.name, Connection.connector, Connection.label)
+        select(Delivery, FieldMapping.name, Connection)
+        .options(defer(Connection.access_token), defer(Connection.refresh_token))
         .outerjoin(FieldMapping, FieldMapping.id == Delivery.mapping_id)
         .outerjoin(Connection, Connection.id == Delivery.connection_id)
         .where(which)
     )
-    done = [Done(row, name, connector, label) for row, name, connector, label in rows]
+    done = [
+        Done(row, name, account.connector, account.label, account.state)
+        if account
+        else Done(row, name, None, None)
+        for row, name, account in rows
+    ]
     return sorted(done, key=_order_of_work)
 
 
@@ -225,7 +232,7 @@ def with_sentences(hub: Hub, done: Done) -> Done:
     sentence = _open(hub, row.tenant_id, row.detail, f"deliveries.detail:{row.id}")
     listed = _open(hub, row.tenant_id, row.candidates, f"deliveries.candidates:{row.id}")
     candidates = tuple(json.loads(listed)) if listed else ()
-    return Done(row, done.mapping_name, done.connector, done.connection_label, candidates, sentence)
+    return replace(done, candidates=candidates, sentence=sentence)
 
 
 def attempts_of(

@@ -72,6 +72,10 @@ def needs(
         @wraps(view)
         def checked(*args: _P.args, **kwargs: _P.kwargs) -> ResponseReturnValue:
             found = who()
+            if found is None and request.headers.get("HX-Request"):
+                abort(
+                    401
+                )  # a part of a page; our script loads the whole page, which leads to the sign-in
             if found is None:
                 return redirect(url_for("web.sign_in.show", next=_here()), 303)
             if not found.may(role):

@@ -244,3 +244,25 @@ def test_page_is_read_as_html() -> None:
     page = Page('<form action="/a"><input type="hidden" name="b" value="c"></form>')
 
     assert page.forms == [{"action": "/a", "method": "get", "fields": {"b": "c"}}]
+
+
+def test_waiting_row_says_what_it_waits_for(app: Flask, hub: Hub, connected: Connected) -> None:
+    """While the connection is paused, a waiting delivery names that as the reason."""
+    visitor = signed_in(app, hub, connected.company)
+    connected.publish(LEAD)
+    (accepted,) = connected.accept(voicemail(1))
+    path = f"/voicemails/{accepted.id}"
+    assert "as soon as the account allows" in visitor.page(path).text
+
+    visitor.post(f"/connections/{connected.connection.id}/pause")
+
+    assert "Waits until the connection works again: paused" in visitor.page(path).text
+
+
+def test_part_of_a_page_after_the_sign_in_ended(visitor: Visitor) -> None:
+    """A part that htmx asks for is answered 401, so that no sign-in form appears inside a page."""
+    visitor.post("/sign-out")
+
+    answer = visitor.get("/voicemails", headers={"HX-Request": "true"})
+
+    assert answer.status_code == 401

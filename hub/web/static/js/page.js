@@ -105,8 +105,14 @@ document.addEventListener("htmx:afterSettle", (event) => {
 // What htmx could not fetch is said, instead of nothing happening.
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
-    const place = document.getElementById("live");
-    if (event.detail.xhr && event.detail.xhr.status === 401) window.location.reload();
-    else if (place) place.textContent = place.dataset.failed;
+    const place = document.getElementById("failed");
+    const isSignedOut = event.detail.xhr && event.detail.xhr.status === 401;
+    const hasTyped = event.detail.requestConfig && event.detail.requestConfig.verb !== "get";
+    if (isSignedOut && !hasTyped) window.location.reload();
+    else if (place) {
+      place.textContent = isSignedOut ? place.dataset.signedOut : place.dataset.failed;
+      place.hidden = false;
+      place.scrollIntoView({ block: "nearest" });
+    }
   });
 }
