@@ -365,38 +365,3 @@ class LedgerAnswer(Answer):
     deliveries: dict[str, int] = Field(description="Rows by state")
     records: dict[str, int] = Field(description="Records written, by connector")
     problems: list[str] = Field(description="What does not add up; empty when all is well")
-
-
-class SchemaList(Answer):
-    """Types of events that are accepted."""
-
-    items: list[SchemaLine]
-
-
-class SchemaLine(Answer):
-    """A type of event and where its JSON Schema is."""
-
-    type: str
-    href: str
-
-
-class ProblemKind(Answer):
-    """A kind of problem and what to do about it."""
-
-    type: str
-    status: int
-    title: str
-    advice: str
-
-
-class Alive(Answer):
-    """The process answers."""
-
-    status: Literal["ok"]
-
-
-class Ready(Answer):
-    """Whether the hub can take events, and what each part says."""
-
-    status: Literal["ready", "degraded", "down"]
-    checks: dict[str, str]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub import log, metrics
 from hub.api import auth, edge
-from hub.api.answers import Alive, Ready
+from hub.api.answers import Answer
 from hub.api.problems import Refused
 from hub.db import migrate
 
@@ -22,6 +22,19 @@ tag = edge.tag("probes", "For load balancers and monitoring.")
 
 _log = log.get(__name__)
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Answer):
+    """Whether the hub can take events, and what each part says."""
+
+    status: Literal["ready", "degraded", "down"]
+    checks: dict[str, str]
 
 
 @tag.get(

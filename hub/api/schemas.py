@@ -10,7 +10,7 @@ from flask import Response
 from pydantic import Field
 
 from hub.api import auth, edge
-from hub.api.answers import ProblemKind, SchemaLine, SchemaList
+from hub.api.answers import Answer
 from hub.api.paging import Address
 from hub.api.problems import KINDS, Refused
 from mappings.event import EVENT_TYPE, Event
@@ -18,6 +18,28 @@ from mappings.event import EVENT_TYPE, Event
 tag = edge.tag("schemas", "JSON Schemas of events, and the kinds of problems.")
 
 _SCHEMA_MEDIA_TYPE: Final = "application/schema+json"
+
+
+class SchemaLine(Answer):
+    """A type of event and where its JSON Schema is."""
+
+    type: str
+    href: str
+
+
+class SchemaList(Answer):
+    """Types of events that are accepted."""
+
+    items: list[SchemaLine]
+
+
+class ProblemKind(Answer):
+    """A kind of problem and what to do about it."""
+
+    type: str
+    status: int
+    title: str
+    advice: str
 
 
 class KindAddress(Address):
