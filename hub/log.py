@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -104,6 +106,12 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Give a logger that carries the module's name."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
+
+
+def where(err: BaseException) -> str:
+    """Tell where an error was raised, as module and line: what is safe to log when its message is not."""
+    frames = traceback.extract_tb(err.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
 
 
 bind = structlog.contextvars.bind_contextvars

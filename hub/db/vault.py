@@ -39,6 +39,10 @@ class Unreadable(RuntimeError):
     """A sealed value cannot be opened: it was changed, moved, or its master key is missing."""
 
 
+class KeyMissing(Unreadable):
+    """The master key is not at hand: an operator's matter, which concerns all values of a tenant alike."""
+
+
 class DataKey(TenantOwned, Created, Base):
     """A tenant's data key, wrapped by the master key named in ``master``."""
 
@@ -72,14 +76,14 @@ class MasterKeys:
     def unwrap(self, name: str, wrapped: bytes, *, tenant_id: str) -> bytes:
         """Decrypt a data key; raises Unreadable when its master key is not at hand."""
         if name not in self.keys:
-            raise Unreadable(
+            raise KeyMissing(
                 f'Data is encrypted under the master key "{name}", which AFTERBEEP_MASTER_KEYS does not '
                 "hold. Add it at the end of the list."
             )
         try:
             return AESGCM(self.keys[name]).decrypt(wrapped[:12], wrapped[12:], tenant_id.encode())
         except InvalidTag as err:
-            raise Unreadable(f'The master key "{name}" is not the one that was used.') from err
+            raise KeyMissing(f'The master key "{name}" is not the one that was used.') from err
 
 
 def read_master_keys(settings: Settings) -> MasterKeys:
@@ -137,6 +141,11 @@ class Vault:
         self._keys: dict[tuple[str, int], AESGCM] = {}
         self._raw: dict[tuple[str, int], bytes] = {}
         self._newest: dict[str, int] = {}
+
+    def check(self, tenant_id: str) -> None:
+        """Raise KeyMissing when values of this tenant can be neither sealed nor opened."""
+        if tenant_id not in self._newest:
+            self._load(tenant_id)
 
     def seal(self, tenant_id: str, value: bytes, *, about: str) -> bytes:
         """Encrypt a value; ``about`` names where it is kept (``events.body:evt_…``)."""

@@ -11,6 +11,7 @@ from connectors.record import Account
 from connectors.registry import connector
 from hub.context import Hub
 from hub.db.connections import Connection
+from hub.delivery.backoff import told_s
 from hub.delivery.budget import AccountKey, Budget
 from hub.oauth import tokens
 
@@ -27,6 +28,8 @@ class Line:
     is_urgent: bool = False
     calls: int = 0
     last_status: int | None = None
+    #: The version of the tokens that the last call was made with.
+    token_version: int | None = None
     _key: AccountKey = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,6 +42,7 @@ class Line:
         Raises what the connector raises; NeedsReconnect when the fresh token is refused too.
         """
         token = tokens.current(self.hub, self.connection.tenant_id, self.connection.id)
+        self.token_version = token.version
         try:
             return ask(self._account(token.value))
         except TokenExpired:
@@ -48,6 +52,7 @@ class Line:
                 self.connection.id,
                 refused_version=token.version,
             )
+            self.token_version = token.version
         try:
             return ask(self._account(token.value))
         except TokenExpired as err:
@@ -55,7 +60,7 @@ class Line:
 
     def stay_away(self, retry_after_s: float) -> None:
         """Slow the whole account down: the vendor said so."""
-        self.budget.throttled(self._key, retry_after_s)
+        self.budget.throttled(self._key, told_s(retry_after_s))
 
     def wait_s(self, units: Mapping[str, int]) -> float:
         """Give how long to wait before these units could be charged."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 FIRST_S = 2.0
 LONGEST_S = 3_600.0
 GIVE_UP_S = 24 * 3_600.0
+#: No vendor's limit is longer than a day; what asks for more is a mistake.
+_MOST_TOLD_S = 24 * 3_600.0
+_NOT_TOLD_S = 60.0
+
+
+def told_s(retry_after_s: float) -> float:
+    """Give how long to stay away when a vendor said so: what it said, within a day."""
+    if math.isnan(retry_after_s):
+        return _NOT_TOLD_S
+    return min(max(0.0, retry_after_s), _MOST_TOLD_S)
 
 
 def delay_s(failures: int) -> float:

@@ -12,18 +12,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.errors import ConnectorError, Rejected
+from connectors.errors import ConnectorError, Rejected, Unavailable
 from connectors.record import JSON, RecordId, Write
+from hub import log
 from hub.context import Hub
 from hub.db.deliveries import Delivery
 from hub.db.events import StoredEvent
 from hub.db.tenants import Tenant
+from hub.db.vault import KeyMissing, Unreadable
 from hub.delivery.claim import Claimed
 from hub.delivery.compiled import MappingGone, compiled
 from mappings.event import with_transcript_text
+from mappings.problem import InvalidMapping
 from mappings.render import Rendered, RenderProblem, apply_update_modes
 
+_LOG = log.get(__name__)
 #: Kept as the chosen record when a person says that none of the candidates is right.
 NEW_RECORD = "new"
 
@@ -45,6 +50,8 @@ class Draft:
     rendered: Rendered
     match_hashes: tuple[str, ...] = ()
     record_id: str | None = None
+    #: The record is one that we remember; the vendor was not asked whether it still exists.
+    is_from_memory: bool = False
     existing: Mapping[str, JSON] | None = None
 
     @property
@@ -85,31 +92,75 @@ def build(hub: Hub, tenant_id: str, rows: Sequence[Claimed]) -> Batch:
 def render(
     hub: Hub, tenant_id: str, rows: Sequence[Claimed]
 ) -> tuple[list[Draft], dict[str, ConnectorError]]:
-    """Render rows from their stored events, each event opened once; gives drafts and the rows that failed."""
-    events, ids, zone = _read(hub, tenant_id, rows)
+    """Render rows from their stored events, each event opened once; gives drafts and the rows that failed.
+
+    Raises Unavailable when nothing of the tenant can be rendered for now.
+    """
+    bodies, ids, zone = _read(hub, tenant_id, rows)
     facts: dict[str, dict[str, Any]] = {}
     drafts: list[Draft] = []
     failed: dict[str, ConnectorError] = {}
     for row in rows:
-        if row.event_id not in facts:
-            facts[row.event_id] = _open(hub, tenant_id, row.event_id, events)
         try:
-            mapping = compiled(hub, tenant_id, row.mapping_id, row.mapping_version)
-            step = next((one for one in mapping.steps if one.id == row.step), None)
-            if step is None:
-                failed[row.id] = Unrenderable(
-                    f'The mapping has no step "{row.step}" any more.', path="steps"
-                )
-                continue
+            if row.event_id not in facts:
+                facts[row.event_id] = _open(hub, tenant_id, row.event_id, bodies)
             needed = ids.get(row.event_id, {}).get(row.mapping_id, {})
-            rendered = step.render(facts[row.event_id], ids=needed, timezone=zone)
-        except RenderProblem as err:
-            failed[row.id] = Unrenderable(err.detail, path=err.path)
-        except MappingGone as err:
-            failed[row.id] = Unrenderable(str(err), path=None)
-        else:
+            rendered = _render(
+                hub, tenant_id, row, facts=facts[row.event_id], ids=needed, zone=zone
+            )
             drafts.append(_draft(hub, tenant_id, row, rendered))
+        except ConnectorError as err:
+            failed[row.id] = err
+        except KeyMissing as err:
+            raise Unavailable(str(err), code="master_key") from err
+        except SQLAlchemyError:
+            raise  # the database is away, which is no row's fault
+        except Exception as err:  # noqa: BLE001 - what breaks one row must not stop its neighbours
+            _LOG.error(
+                "row could not be rendered",
+                delivery_id=row.id,
+                error=type(err).__name__,
+                where=log.where(err),
+            )
+            failed[row.id] = Unrenderable(
+                "Afterbeep itself failed on this row; we have been told.", path=None
+            )
     return drafts, failed
+
+
+def _render(
+    hub: Hub,
+    tenant_id: str,
+    row: Claimed,
+    *,
+    facts: dict[str, Any],
+    ids: Mapping[str, str],
+    zone: ZoneInfo,
+) -> Rendered:
+    """Render one row by the version that it names; raises Unrenderable."""
+    try:
+        mapping = compiled(hub, tenant_id, row.mapping_id, row.mapping_version)
+    except MappingGone as err:
+        raise Unrenderable(str(err), path=None) from err
+    except InvalidMapping as err:
+        first = err.problems[0]
+        raise Unrenderable(
+            f"Version {row.mapping_version} of the mapping is no longer valid: {first}. Save it anew.",
+            path=first.path or None,
+        ) from err
+    at = next((place for place, one in enumerate(mapping.steps) if one.id == row.step), None)
+    if at is None:
+        raise Unrenderable(f'The mapping has no step "{row.step}" any more.', path="steps")
+    step = mapping.steps[at]
+    if step.object != row.object:
+        raise Unrenderable(
+            f"The step makes a {step.object} now, and this delivery is for a {row.object}.",
+            path=f"steps[{at}].object",
+        )
+    try:
+        return step.render(facts, ids=ids, timezone=zone)
+    except RenderProblem as err:
+        raise Unrenderable(err.detail, path=err.path) from err
 
 
 def _read(
@@ -137,17 +188,38 @@ def _read(
     for event_id, mapping_id, step, record_id in known:
         if mapping_id and record_id:
             ids.setdefault(event_id, {}).setdefault(mapping_id, {})[step] = record_id
-    return {event_id: body for event_id, body in bodies}, ids, ZoneInfo(zone)  # noqa: C416 - rows are not tuples to mypy
+    return {event_id: body for event_id, body in bodies}, ids, _zone(zone)  # noqa: C416 - rows are not tuples to mypy
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as err:
+        raise Unavailable(
+            f'There is no time zone "{name}". Change it in the settings.', code="timezone"
+        ) from err
 
 
 def _open(hub: Hub, tenant_id: str, event_id: str, bodies: Mapping[str, bytes]) -> dict[str, Any]:
-    plain = hub.vault.open(tenant_id, bodies[event_id], about=f"events.body:{event_id}")
-    return with_transcript_text(json.loads(plain)["data"])
+    if event_id not in bodies:
+        raise Unrenderable("The voicemail of this delivery is gone.", path=None)
+    try:
+        plain = hub.vault.open(tenant_id, bodies[event_id], about=f"events.body:{event_id}")
+        return with_transcript_text(json.loads(plain)["data"])
+    except KeyMissing:
+        raise
+    except (Unreadable, ValueError, LookupError, TypeError) as err:
+        raise Unrenderable("The stored voicemail cannot be read.", path=None) from err
 
 
 def _draft(hub: Hub, tenant_id: str, row: Claimed, rendered: Rendered) -> Draft:
     chosen = None if row.chosen_record_id == NEW_RECORD else row.chosen_record_id
-    draft = Draft(row, rendered, record_id=chosen or row.record_id)
+    draft = Draft(
+        row,
+        rendered,
+        record_id=chosen or row.record_id,
+        is_from_memory=chosen is None and row.record_id is not None,
+    )
     draft.match_hashes = tuple(
         hub.vault.fingerprint(
             tenant_id, f"{row.object}:{json.dumps(way, sort_keys=True, default=str)}"

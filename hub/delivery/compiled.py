@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mappings.render import Compiled, compile_mapping
 from sqlalchemy import select
 
 from hub.context import Hub
 from hub.db.mappings import MappingVersion
 from mappings.document import parse
+from mappings.render import Compiled, compile_mapping
 
 
 class MappingGone(LookupError):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
-from connectors.errors import Ambiguous, ContractBroken
+from connectors.errors import Ambiguous, ContractBroken, Rejected
 from connectors.record import JSON, Candidate, Found, Lookup
 from connectors.registry import connector
 from hub.context import Hub
@@ -75,6 +75,7 @@ def _use_links(hub: Hub, line: Line, drafts: Sequence[Draft]) -> None:
     for draft in open_drafts:
         known = (remembered[one] for one in draft.match_hashes if one in remembered)
         draft.record_id = next(known, None)
+        draft.is_from_memory = draft.record_id is not None
 
 
 def _match(line: Line, batch: Batch) -> None:
@@ -84,14 +85,39 @@ def _match(line: Line, batch: Batch) -> None:
     ]
     if not asked:
         return
-    answers = _ask(line, [lookup for _, lookup in asked])
+    try:
+        answers = _ask(line, [lookup for _, lookup in asked])
+    except Rejected as err:
+        # One mapping's bad question must not park the rows of the others.
+        answers = _ask_apart(line, batch, asked, err)
     by_row: dict[str, list[Sequence[Candidate]]] = {}
     for (draft, _), found in zip(asked, answers, strict=True):
         by_row.setdefault(draft.row.id, []).append(found.candidates)
     for draft in batch.drafts:
-        if draft.row.id in by_row:
+        if draft.row.id in by_row and draft.row.id not in batch.failed:
             _take(batch, draft, by_row[draft.row.id])
     _drop_decided(batch)
+
+
+def _ask_apart(
+    line: Line, batch: Batch, asked: Sequence[tuple[Draft, Lookup]], refused: Rejected
+) -> Sequence[Found]:
+    """Ask again for each set of fields by itself; rows whose question is refused then fail alone."""
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for place, (_, lookup) in enumerate(asked):
+        shapes.setdefault((*sorted(lookup.by), "", *lookup.read), []).append(place)
+    answers = [Found()] * len(asked)
+    for places in shapes.values():
+        try:
+            if len(shapes) == 1:
+                raise refused
+            found = _ask(line, [asked[place][1] for place in places])
+        except Rejected as err:
+            batch.failed |= {asked[place][0].row.id: err for place in places}
+        else:
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+    return answers
 
 
 def _lookups(draft: Draft) -> list[Lookup]:
@@ -110,6 +136,7 @@ def _lookups(draft: Draft) -> list[Lookup]:
 
 
 def _take(batch: Batch, draft: Draft, ways: Sequence[Sequence[Candidate]]) -> None:
+    draft.is_from_memory = False
     if draft.record_id is not None:
         draft.existing = _values_of(draft.record_id, ways)
         if draft.existing is not None or draft.row.chosen_record_id is not None:

@@ -8,34 +8,42 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.errors import (
     ConnectorError,
     ContractBroken,
     NeedsReconnect,
+    Rejected,
     Throttled,
+    TokenExpired,
     Unavailable,
     Uncertain,
 )
 from connectors.interface import Connector
 from connectors.record import Outcome, Write
-from connectors.registry import connector
+from connectors.registry import UnknownConnector, connector
 from hub import log
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection
+from hub.db.vault import KeyMissing
 from hub.delivery import pace, stopping
 from hub.delivery.account import Line, is_ours
+from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget
 from hub.delivery.build import Batch, Draft, build
 from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, take_back
 from hub.delivery.resolve import resolve
-from hub.delivery.settle import Report, Settled, delivered, failed, hold_back, settle
+from hub.delivery.settle import Report, hold_back, settle
+from hub.delivery.verdicts import Settled, delivered, failed, look_again
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
 
 _LOG = log.get(__name__)
 _TURN_S = 20.0
+#: Nobody sleeps longer without looking: meanwhile a person may have granted more, or other rows may have come.
+_LONGEST_SLEEP_S = 300.0
 
 
 @dataclass(slots=True)
@@ -51,11 +59,13 @@ class Drained:
 def drain(hub: Hub, connection_id: str) -> Drained:
     """Send what is due on one connection, for one turn; then others get theirs.
 
-    Does nothing when another process drains it. Never raises for what a vendor does.
+    Does nothing when another process drains it. Never raises for what a vendor does, or for a row.
     """
     done = Drained()
     with only_drain(hub, connection_id) as has_lock:
         if not has_lock:
+            # Whoever rings next is heard: the drain that is at it may have looked for the last time.
+            awake(hub, connection_id)
             done.is_busy = True
             return done
         awake(hub, connection_id)
@@ -63,10 +73,13 @@ def drain(hub: Hub, connection_id: str) -> Drained:
         if tenant_id is None:
             return done
         found = _read(hub, tenant_id, connection_id)
-        vendor = connector(found.connector)
-        taken = take_back(hub, tenant_id, connection_id, repeats=vendor.repeats)
+        vendor = _vendor(hub, found)
+        repeats = vendor.repeats if vendor else None
+        taken = take_back(hub, tenant_id, connection_id, repeats=repeats)
         if taken:
             _LOG.warning("rows taken back", connection_id=connection_id, rows=taken)
+        if vendor is None:
+            return done
         until = time.monotonic() + _TURN_S
         while _one_batch(hub, tenant_id, connection_id, done):
             if time.monotonic() > until or stopping.is_asked():
@@ -75,6 +88,22 @@ def drain(hub: Hub, connection_id: str) -> Drained:
     if done.has_more:
         wake(hub, [connection_id])
     return done
+
+
+def _vendor(hub: Hub, found: Connection) -> Connector | None:
+    """Give the connector; without it, or without the tenant's keys, rows wait and the connection says why."""
+    try:
+        hub.vault.check(found.tenant_id)
+        return connector(found.connector)
+    except (KeyMissing, UnknownConnector, ImportError) as err:
+        if _may_send(found):
+            hold_back(hub, found, Unavailable(str(err), code="not_set_up"))
+        return None
+
+
+def _may_send(connection: Connection) -> bool:
+    is_held_back = connection.retry_at is not None and connection.retry_at > now()
+    return connection.may_deliver and not is_held_back
 
 
 def _tenant_of(hub: Hub, connection_id: str) -> str | None:
@@ -92,7 +121,7 @@ def _read(hub: Hub, tenant_id: str, connection_id: str) -> Connection:
 def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> bool:
     """Send one batch; tells whether to go on."""
     connection = _read(hub, tenant_id, connection_id)
-    if not connection.may_deliver or (connection.retry_at and connection.retry_at > now()):
+    if not _may_send(connection):
         return False
     vendor = connector(connection.connector)
     first = head(hub, tenant_id, connection_id, at_most=vendor.max_batch)
@@ -122,19 +151,23 @@ def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head) -> bool:
         wait_s = pace.wait_s(outlook, calls_per_batch=max(units.values(), default=1)) - age_s
     if wait_s <= 0:
         return True
-    sleep_until(hub, line.connection, wait_s)
+    sleep_until(hub, line.connection, wait_s, is_urgent=first.is_urgent)
     return False
 
 
-def sleep_until(hub: Hub, connection: Connection, wait_s: float) -> None:
-    """Have the sweep wake this connection again after a while; ordinary events do not ring until then."""
+def sleep_until(hub: Hub, connection: Connection, wait_s: float, *, is_urgent: bool) -> None:
+    """Have the sweep wake this connection again after a while; ordinary events do not ring until then.
+
+    With ``is_urgent`` even urgent rows have to wait so long; otherwise they are rung for at once.
+    """
+    wait_s = min(wait_s, _LONGEST_SLEEP_S)
     with hub.tenant(connection.tenant_id) as session:
         session.execute(
             update(Connection)
             .where(Connection.id == connection.id)
             .values(wake_at=now() + timedelta(seconds=wait_s))
         )
-    doze(hub, connection.id, wait_s)
+    doze(hub, connection.id, wait_s, is_urgent=is_urgent)
 
 
 def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Claimed]) -> bool:
@@ -149,6 +182,11 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
     except ConnectorError as err:
         stopped_by = err
         results = [failed(row, _nothing_sent(err)) for row in rows]
+    except SQLAlchemyError:
+        raise  # our database is away; the rows are taken back when it is there again
+    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
+        stopped_by = _defect(vendor, err)
+        results = [failed(row, stopped_by) for row in rows]
     else:
         drafts = {draft.row.id: draft for draft in batch.drafts}
         release(hub, name, batch.later)
@@ -174,8 +212,16 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
         ms=round(report.ms, 1),
     )
     if stopped_by is None:
-        stopped_by = _throttle(results)
+        stopped_by = _worst(results)
     return stopped_by is None or _react(hub, line, stopped_by)
+
+
+def _defect(vendor: Connector, err: Exception) -> ContractBroken:
+    # Without the message: it may quote what the vendor said, or the caller.
+    _LOG.error(
+        "connector failed", connector=vendor.name, error=type(err).__name__, where=log.where(err)
+    )
+    return ContractBroken("The connector failed on the vendor's answer; we have been told.")
 
 
 def _nothing_sent(err: ConnectorError) -> ConnectorError:
@@ -211,9 +257,10 @@ def _write(
             )
     except ConnectorError as err:
         return [failed(draft.row, err) for draft in drafts], err
-    except Exception as err:  # noqa: BLE001 - the one place where a defect must not lose or repeat rows
-        _LOG.exception("connector failed", connector=vendor.name, error=type(err).__name__)
-        broken = ContractBroken("The connector failed on the vendor's answer; we have been told.")
+    except SQLAlchemyError:
+        raise  # our database is away; the rows are taken back when it is there again
+    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
+        broken = _defect(vendor, err)
         return [failed(draft.row, broken) for draft in drafts], broken
     return [_result(draft, one) for draft, one in zip(drafts, outcomes, strict=True)], None
 
@@ -224,12 +271,21 @@ def _result(draft: Draft, outcome: Outcome) -> Settled:
         return delivered(draft.row, outcome.record, outcome=word)
     if outcome.error is None:
         return failed(draft.row, ContractBroken("A record has neither an id nor an error."))
+    if isinstance(outcome.error, Rejected) and draft.is_from_memory:
+        return look_again(draft.row, outcome.error)
     return failed(draft.row, outcome.error)
 
 
-def _throttle(results: Sequence[Settled]) -> ConnectorError | None:
-    """Give the longest throttling among the rows: the account is to be left alone for so long."""
-    found = [one.error for one in results if isinstance(one.error, Throttled)]
+def _worst(results: Sequence[Settled]) -> ConnectorError | None:
+    """Give the error of a row that concerns the whole account: its authorisation, or the longest throttling.
+
+    An expired token does not: the next call gets a fresh one.
+    """
+    errors = [one.error for one in results]
+    for err in errors:
+        if isinstance(err, NeedsReconnect) and not isinstance(err, TokenExpired):
+            return err
+    found = [err for err in errors if isinstance(err, Throttled)]
     return max(found, key=lambda err: err.retry_after_s, default=None)
 
 
@@ -239,10 +295,13 @@ def _react(hub: Hub, line: Line, err: ConnectorError) -> bool:
     if isinstance(err, Throttled):
         if not is_ours(err):
             line.stay_away(err.retry_after_s)
-        sleep_until(hub, connection, err.retry_after_s)
+        is_for_all = line.is_urgent or not is_ours(err)
+        sleep_until(hub, connection, told_s(err.retry_after_s), is_urgent=is_for_all)
         return False
     if isinstance(err, NeedsReconnect):
-        mark_needs_reconnect(hub, connection.tenant_id, connection.id, err.detail)
+        mark_needs_reconnect(
+            hub, connection.tenant_id, connection.id, err.detail, version=line.token_version
+        )
         return False
     if isinstance(err, Unavailable | Uncertain | ContractBroken):
         hold_back(hub, connection, err)

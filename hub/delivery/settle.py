@@ -5,26 +5,15 @@ A row is settled only by the drain that claimed it, so that a drain that was giv
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from connectors.errors import (
-    Ambiguous,
-    ConnectorError,
-    ContractBroken,
-    NeedsReconnect,
-    Rejected,
-    Throttled,
-    Unavailable,
-    Uncertain,
-)
-from connectors.record import RecordId
+from connectors.errors import ConnectorError, Rejected
 from hub import log
 from hub.context import Hub
 from hub.db import audit
@@ -33,110 +22,10 @@ from hub.db.connections import Connection, Health, RecordLink
 from hub.db.deliveries import State
 from hub.db.tenancy import TenantSession
 from hub.delivery import backoff
-from hub.delivery.build import Draft, Unrenderable
-from hub.delivery.claim import Claimed
+from hub.delivery.build import Draft
+from hub.delivery.verdicts import Settled
 
 _LOG = log.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What a row becomes."""
-
-    row: Claimed
-    state: State
-    outcome: str
-    due_at: datetime | None = None
-    record: RecordId | None = None
-    is_uncertain: bool = False
-    uses_attempt: bool = True
-    reason: str | None = None
-    reason_path: str | None = None
-    error: ConnectorError | None = None
-    candidates: str | None = None
-
-
-def delivered(row: Claimed, record: RecordId, *, outcome: str) -> Settled:
-    """The record is there; ``outcome`` is created, updated or found."""
-    return Settled(row, State.DELIVERED, outcome, record=record)
-
-
-def failed(row: Claimed, err: ConnectorError) -> Settled:
-    """Decide by the error's class what happens to one row."""
-    if isinstance(err, Throttled):
-        due_at = now() + timedelta(seconds=err.retry_after_s)
-        return Settled(
-            row, State.WAITING, "throttled", due_at=due_at, uses_attempt=False, reason=err.detail
-        )
-    if isinstance(err, Uncertain | Unavailable):
-        return _later(row, err)
-    if isinstance(err, NeedsReconnect):
-        # The row waits for the connection, whose health says why.
-        return Settled(
-            row, State.WAITING, "needs reconnect", due_at=now(), uses_attempt=False, error=err
-        )
-    return _parked(row, err)
-
-
-def _parked(row: Claimed, err: ConnectorError) -> Settled:
-    """A person has to look; say why, and where in the mapping."""
-    outcome, reason, path = "contract broken", "The vendor's answer was not understood", None
-    if isinstance(err, Ambiguous):
-        outcome, reason = "ambiguous", "Several records match"
-    elif isinstance(err, Unrenderable):
-        outcome, reason, path = "not rendered", "The mapping cannot fill this record", err.path
-    elif isinstance(err, Rejected):
-        outcome, reason = "rejected", "The vendor refused this record"
-        path = f"{row.step}.set.{err.field}" if err.field else None
-    return Settled(
-        row,
-        State.PARKED,
-        outcome,
-        is_uncertain=isinstance(err, ContractBroken),
-        reason=reason,
-        reason_path=path,
-        error=err,
-        candidates=_candidates(err) if isinstance(err, Ambiguous) else None,
-    )
-
-
-def _later(row: Claimed, err: ConnectorError) -> Settled:
-    is_uncertain = isinstance(err, Uncertain) or row.is_uncertain
-    outcome = "uncertain" if isinstance(err, Uncertain) else "unavailable"
-    since = row.first_failed_at or now()
-    if (now() - since).total_seconds() > backoff.GIVE_UP_S:
-        return Settled(
-            row,
-            State.PARKED,
-            outcome,
-            is_uncertain=is_uncertain,
-            reason="The vendor did not take it for a day",
-            error=err,
-        )
-    due_at = now() + timedelta(seconds=backoff.delay_s(row.attempts + 1))
-    return Settled(
-        row,
-        State.WAITING,
-        outcome,
-        due_at=due_at,
-        is_uncertain=is_uncertain,
-        reason="It will be sent again",
-        error=err,
-    )
-
-
-def _candidates(err: Ambiguous) -> str:
-    return json.dumps(
-        [
-            {
-                "id": one.record.id,
-                "url": one.record.url,
-                "label": one.label,
-                "values": dict(one.values),
-            }
-            for one in err.candidates
-        ]
-    )
 
 
 _SETTLE = """
@@ -145,8 +34,8 @@ set state = s.state, claim = null, lease_until = null, updated_at = now(),
     due_at = coalesce(s.due_at, d.due_at),
     attempts = d.attempts + s.attempt,
     is_uncertain = s.is_uncertain,
-    record_id = coalesce(s.record_id, d.record_id),
-    record_url = coalesce(s.record_url, d.record_url),
+    record_id = case when s.forgets then null else coalesce(s.record_id, d.record_id) end,
+    record_url = case when s.forgets then null else coalesce(s.record_url, d.record_url) end,
     delivered_at = case when s.state = 'delivered' then now() else d.delivered_at end,
     first_failed_at = case when s.state = 'delivered' then null
                            when s.attempt = 1 then coalesce(d.first_failed_at, now())
@@ -155,9 +44,9 @@ set state = s.state, claim = null, lease_until = null, updated_at = now(),
 from unnest(
     %(id)s::text[], %(state)s::text[], %(due_at)s::timestamptz[], %(attempt)s::int[],
     %(is_uncertain)s::bool[], %(record_id)s::text[], %(record_url)s::text[], %(reason)s::text[],
-    %(reason_path)s::text[], %(detail)s::bytea[], %(candidates)s::bytea[]
+    %(reason_path)s::text[], %(detail)s::bytea[], %(candidates)s::bytea[], %(forgets)s::bool[]
 ) as s (id, state, due_at, attempt, is_uncertain, record_id, record_url, reason, reason_path,
-        detail, candidates)
+        detail, candidates, forgets)
 where d.id = s.id and d.claim = %(claim)s and d.tenant_id = %(tenant_id)s
 returning d.id
 """
@@ -230,10 +119,11 @@ def _row_values(hub: Hub, report: Report, results: Sequence[Settled]) -> dict[st
         "due_at": [one.due_at for one in results],
         "attempt": [int(one.uses_attempt) for one in results],
         "is_uncertain": [one.is_uncertain for one in results],
-        "record_id": [one.record and one.record.id for one in results],
-        "record_url": [one.record and one.record.url for one in results],
+        "record_id": [one.record and _kept(one.record.id) for one in results],
+        "record_url": [one.record and _kept(one.record.url) for one in results],
         "reason": [one.reason for one in results],
-        "reason_path": [one.reason_path for one in results],
+        "reason_path": [_kept(one.reason_path) for one in results],
+        "forgets": [one.forgets_record for one in results],
         "detail": [_seal_detail(hub, tenant_id, one, "deliveries") for one in results],
         "candidates": [
             one.candidates
@@ -256,15 +146,21 @@ def _attempt_values(hub: Hub, report: Report, tried: Sequence[Settled]) -> dict[
         "outcome": [one.outcome for one in tried],
         "mapping_version": [one.row.mapping_version for one in tried],
         "status": [one.error and one.error.status for one in tried],
-        "code": [one.error and one.error.code for one in tried],
+        "code": [one.error and _kept(one.error.code) for one in tried],
         "detail": [_seal_detail(hub, tenant_id, one, "attempts") for one in tried],
     }
+
+
+def _kept(text: str | None) -> str | None:
+    """Give a vendor's word as PostgreSQL can keep it: one that it cannot would fail the whole batch."""
+    return None if text is None else text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _seal_detail(hub: Hub, tenant_id: str, one: Settled, table: str) -> bytes | None:
     if one.error is None:
         return None
-    return hub.vault.seal_text(tenant_id, one.error.detail, about=f"{table}.detail:{one.row.id}")
+    detail = _kept(one.error.detail) or ""
+    return hub.vault.seal_text(tenant_id, detail, about=f"{table}.detail:{one.row.id}")
 
 
 def _unblock(session: TenantSession, tenant_id: str, done: Iterable[Settled]) -> None:

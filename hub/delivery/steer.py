@@ -8,7 +8,7 @@ from hub.context import Hub
 from hub.db import audit
 from hub.db.base import now
 from hub.db.connections import Connection
-from hub.delivery.wake import wake
+from hub.delivery.wake import awake, wake
 
 
 def pause(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> None:
@@ -29,4 +29,5 @@ def resume(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> None:
         row.retry_at = row.wake_at = None
         session.flush()
         audit.record(session, actor=actor, action="connection.resumed", target=connection_id)
+    awake(hub, connection_id)  # nor does a wait for more budget keep the ring from being heard
     wake(hub, [connection_id], is_urgent=True)

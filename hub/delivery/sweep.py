@@ -7,9 +7,10 @@ is over), and so makes everything that Redis holds for deliveries dispensable.
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
-from sqlalchemy import or_, select, text, update
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, or_, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub import log
 from hub.context import Hub
@@ -20,46 +21,51 @@ from hub.delivery.wake import wake
 
 _LOG = log.get(__name__)
 _LOCK = 7_201_462
-_MOST = 1_000
 
 
 def sweep(hub: Hub) -> list[str]:
-    """Ring for every connection that has something to do; gives their ids."""
+    """Ring for every connection that has something to do; gives their ids.
+
+    A wait for a fuller batch holds back ordinary rows, never urgent ones. Rows of a worker that died are taken
+    back even while nothing may be sent.
+    """
     at = now()
     with hub.everyone("the sweep looks after all connections") as session:
-        waiting = (
-            select(Delivery.id)
-            .where(
-                Delivery.connection_id == Connection.id,
-                Delivery.state == State.WAITING.value,
-                ~Delivery.is_blocked,
-                Delivery.due_at <= at,
-            )
-            .exists()
+        may_send = and_(
+            Connection.health.in_((Health.HEALTHY.value, Health.DEGRADED.value)),
+            Connection.paused_at.is_(None),
+            or_(Connection.retry_at.is_(None), Connection.retry_at <= at),
         )
-        stranded = (
-            select(Delivery.id)
-            .where(Delivery.connection_id == Connection.id, Delivery.state == State.SENDING.value)
-            .exists()
-        )
-        found = session.scalars(
-            select(Connection.id)
-            .where(
-                Connection.health.in_((Health.HEALTHY.value, Health.DEGRADED.value)),
-                Connection.paused_at.is_(None),
-                or_(Connection.retry_at.is_(None), Connection.retry_at <= at),
-                or_(Connection.wake_at.is_(None), Connection.wake_at <= at),
-                or_(waiting, stranded),
+        is_awake = or_(Connection.wake_at.is_(None), Connection.wake_at <= at)
+        urgent = _some(*_due(at), Delivery.is_urgent)
+        sending = Delivery.state == State.SENDING.value
+        found = session.execute(
+            select(Connection.id, and_(may_send, urgent).label("is_urgent")).where(
+                or_(
+                    and_(
+                        may_send, or_(urgent, and_(is_awake, or_(_some(*_due(at)), _some(sending))))
+                    ),
+                    _some(sending, Delivery.lease_until < at),
+                )
             )
-            .limit(_MOST)
         ).all()
         session.execute(
             update(Connection)
             .where(Connection.wake_at.is_not(None), Connection.wake_at <= at)
             .values(wake_at=None)
         )
-    wake(hub, found)
-    return list(found)
+    wake(hub, [row.id for row in found if row.is_urgent], is_urgent=True)
+    wake(hub, [row.id for row in found if not row.is_urgent])
+    return [row.id for row in found]
+
+
+def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (Delivery.state == State.WAITING.value, ~Delivery.is_blocked, Delivery.due_at <= at)
+
+
+def _some(*conditions: ColumnExpressionArgument[bool]) -> ColumnElement[bool]:
+    """Tell whether the connection has a row of this kind."""
+    return select(Delivery.id).where(Delivery.connection_id == Connection.id, *conditions).exists()
 
 
 def run(hub: Hub, stop: threading.Event) -> None:
@@ -67,7 +73,7 @@ def run(hub: Hub, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             _run_with_lock(hub, stop)
-        except (DBAPIError, OperationalError) as err:
+        except SQLAlchemyError as err:
             _LOG.warning("sweep interrupted", error=type(err).__name__)
         stop.wait(hub.settings.sweep_s)
 

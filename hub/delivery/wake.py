@@ -1,7 +1,8 @@
 """Waking workers. Redis only rings the bell: whatever is lost here, the sweep finds again in the table.
 
 Keys: ``wake:<connection>`` stands while a wake-up is on its way, or while a drain has said that it wants
-to wait for a fuller batch; an ordinary event does not ring again then, an urgent one does.
+to wait for a fuller batch; an ordinary event does not ring again then. ``wake-urgent:<connection>`` is the same for
+urgent events, which no wait for a fuller batch keeps from ringing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ _FLAG_S = 30
 _JOB_S = 600
 
 
-def _flag(connection_id: str) -> str:
-    return f"wake:{connection_id}"
+def _flag(connection_id: str, *, is_urgent: bool = False) -> str:
+    return f"wake-urgent:{connection_id}" if is_urgent else f"wake:{connection_id}"
 
 
 def wake(hub: Hub, connection_ids: Iterable[str], *, is_urgent: bool = False) -> None:
@@ -31,25 +32,30 @@ def wake(hub: Hub, connection_ids: Iterable[str], *, is_urgent: bool = False) ->
     """
     try:
         for connection_id in connection_ids:
-            is_first = hub.redis.set(_flag(connection_id), "1", nx=True, ex=_FLAG_S)
-            if is_first or is_urgent:
+            flag = _flag(connection_id, is_urgent=is_urgent)
+            if hub.redis.set(flag, "1", nx=True, ex=_FLAG_S):
                 _enqueue(hub, connection_id, is_urgent=is_urgent)
     except redis.RedisError as err:
         _LOG.warning("wake-up failed", error=type(err).__name__)
 
 
 def awake(hub: Hub, connection_id: str) -> None:
-    """Say that a drain has begun, so that the next event rings again."""
+    """Say that a drain has begun, or could not, so that the next event rings again."""
     try:
-        hub.redis.delete(_flag(connection_id))
+        hub.redis.delete(_flag(connection_id), _flag(connection_id, is_urgent=True))
     except redis.RedisError as err:
         _LOG.warning("wake-up could not be cleared", error=type(err).__name__)
 
 
-def doze(hub: Hub, connection_id: str, wait_s: float) -> None:
-    """Keep ordinary events from ringing for a while; the sweep rings when the time has come."""
+def doze(hub: Hub, connection_id: str, wait_s: float, *, is_urgent: bool) -> None:
+    """Keep ordinary events, and with ``is_urgent`` urgent ones too, from ringing for a while.
+
+    The sweep rings when the time has come.
+    """
     try:
-        hub.redis.set(_flag(connection_id), "1", px=max(1, int(wait_s * 1_000)))
+        for each in {False, is_urgent}:
+            flag = _flag(connection_id, is_urgent=each)
+            hub.redis.set(flag, "1", px=max(1, int(wait_s * 1_000)))
     except redis.RedisError as err:
         _LOG.warning("wake-up could not be put off", error=type(err).__name__)
 

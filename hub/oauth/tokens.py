@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, true, update
 
 from connectors.errors import NeedsReconnect, Unavailable
 from connectors.record import OAuth
@@ -190,7 +190,9 @@ def _refused(hub: Hub, connection: Connection, err: TokenRefused) -> Token:
         _cool_down(hub, connection, None)
         raise Unavailable(f"The token of {connection.label} could not be refreshed: {err}") from err
     reason = "The vendor no longer accepts our authorisation. Connect the account again."
-    mark_needs_reconnect(hub, connection.tenant_id, connection.id, reason)
+    mark_needs_reconnect(
+        hub, connection.tenant_id, connection.id, reason, version=connection.token_version
+    )
     raise NeedsReconnect(reason, code=err.code) from err
 
 
@@ -210,13 +212,20 @@ def _cool_down(hub: Hub, connection: Connection, lease: str | None) -> None:
         )
 
 
-def mark_needs_reconnect(hub: Hub, tenant_id: str, connection_id: str, reason: str) -> None:
-    """Stop a connection whose authorisation is gone; its rows stay and wait."""
+def mark_needs_reconnect(
+    hub: Hub, tenant_id: str, connection_id: str, reason: str, *, version: int | None = None
+) -> None:
+    """Stop a connection whose authorisation is gone; its rows stay and wait.
+
+    ``version`` names the tokens that were refused: when there are newer ones, somebody has just reconnected.
+    """
+    is_same = Connection.token_version == version if version is not None else true()
     with hub.tenant(tenant_id) as session:
         changed = session.scalars(
             update(Connection)
             .where(
                 Connection.id == connection_id,
+                is_same,
                 Connection.health.in_((Health.HEALTHY.value, Health.DEGRADED.value)),
             )
             .values(health=Health.NEEDS_RECONNECT.value, health_reason=reason, health_at=now())
@@ -226,7 +235,8 @@ def mark_needs_reconnect(hub: Hub, tenant_id: str, connection_id: str, reason: s
             audit.record(
                 session, actor="worker", action="connection.needs_reconnect", target=connection_id
             )
-    _LOG.error("connection needs reconnect", connection_id=connection_id, tenant_id=tenant_id)
+    if changed:
+        _LOG.error("connection needs reconnect", connection_id=connection_id, tenant_id=tenant_id)
 
 
 def sealed_tokens(

@@ -1,0 +1,151 @@
+"""What becomes of a row, decided by the class of the error that kept it from being written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.errors import (
+    Ambiguous,
+    ConnectorError,
+    ContractBroken,
+    NeedsReconnect,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Uncertain,
+)
+from connectors.record import RecordId
+from hub.db.base import now
+from hub.db.deliveries import State
+from hub.delivery import backoff
+from hub.delivery.build import Unrenderable
+from hub.delivery.claim import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a row becomes."""
+
+    row: Claimed
+    state: State
+    outcome: str
+    due_at: datetime | None = None
+    record: RecordId | None = None
+    is_uncertain: bool = False
+    uses_attempt: bool = True
+    reason: str | None = None
+    reason_path: str | None = None
+    error: ConnectorError | None = None
+    candidates: str | None = None
+    forgets_record: bool = False
+
+
+def delivered(row: Claimed, record: RecordId, *, outcome: str) -> Settled:
+    """The record is there; ``outcome`` is created, updated or found."""
+    return Settled(row, State.DELIVERED, outcome, record=record)
+
+
+def failed(row: Claimed, err: ConnectorError) -> Settled:
+    """Decide by the error's class what happens to one row."""
+    if isinstance(err, Throttled):
+        return Settled(
+            row,
+            State.WAITING,
+            "throttled",
+            due_at=now() + timedelta(seconds=backoff.told_s(err.retry_after_s)),
+            is_uncertain=row.is_uncertain,
+            uses_attempt=False,
+            reason=err.detail,
+            error=err,
+        )
+    if isinstance(err, Uncertain | Unavailable):
+        return _later(row, err)
+    if isinstance(err, NeedsReconnect):
+        # The row waits for the connection, whose health says why.
+        return Settled(
+            row,
+            State.WAITING,
+            "needs reconnect",
+            due_at=now(),
+            is_uncertain=row.is_uncertain,
+            uses_attempt=False,
+            error=err,
+        )
+    return _parked(row, err)
+
+
+def look_again(row: Claimed, err: Rejected) -> Settled:
+    """The vendor refused a record that we remembered, which may be gone: find the person anew, once."""
+    return Settled(
+        row,
+        State.WAITING,
+        "rejected",
+        due_at=now(),
+        reason="The record that we knew was refused; it is looked for again",
+        error=err,
+        forgets_record=True,
+    )
+
+
+def _parked(row: Claimed, err: ConnectorError) -> Settled:
+    """A person has to look; say why, and where in the mapping."""
+    outcome, reason, path = "contract broken", "The vendor's answer was not understood", None
+    if isinstance(err, Ambiguous):
+        outcome, reason = "ambiguous", "Several records match"
+    elif isinstance(err, Unrenderable):
+        outcome, reason, path = "not rendered", "The mapping cannot fill this record", err.path
+    elif isinstance(err, Rejected):
+        outcome, reason = "rejected", "The vendor refused this record"
+        path = f"{row.step}.set.{err.field}" if err.field else None
+    return Settled(
+        row,
+        State.PARKED,
+        outcome,
+        # What was in doubt before stays so: a replay asks the vendor first.
+        is_uncertain=row.is_uncertain or isinstance(err, ContractBroken),
+        reason=reason,
+        reason_path=path,
+        error=err,
+        candidates=_candidates(err) if isinstance(err, Ambiguous) else None,
+    )
+
+
+def _later(row: Claimed, err: ConnectorError) -> Settled:
+    is_uncertain = isinstance(err, Uncertain) or row.is_uncertain
+    outcome = "uncertain" if isinstance(err, Uncertain) else "unavailable"
+    since = row.first_failed_at or now()
+    if (now() - since).total_seconds() > backoff.GIVE_UP_S:
+        return Settled(
+            row,
+            State.PARKED,
+            outcome,
+            is_uncertain=is_uncertain,
+            reason="The vendor did not take it for a day",
+            error=err,
+        )
+    due_at = now() + timedelta(seconds=backoff.delay_s(row.attempts + 1))
+    return Settled(
+        row,
+        State.WAITING,
+        outcome,
+        due_at=due_at,
+        is_uncertain=is_uncertain,
+        reason="It will be sent again",
+        error=err,
+    )
+
+
+def _candidates(err: Ambiguous) -> str:
+    return json.dumps(
+        [
+            {
+                "id": one.record.id,
+                "url": one.record.url,
+                "label": one.label,
+                "values": dict(one.values),
+            }
+            for one in err.candidates
+        ]
+    )
