@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -124,11 +125,23 @@ class HubSpot:
 
     def find(self, account: Account, lookups: Sequence[Lookup]) -> Sequence[Found]:
         """Answer every lookup: by unique values in batches, by others with a search."""
-        return finding.find(account, lookups)
+        return [
+            replace(
+                found,
+                candidates=tuple(
+                    replace(one, record=self._linked(account, one.record))
+                    for one in found.candidates
+                ),
+            )
+            for found in finding.find(account, lookups)
+        ]
 
     def write(self, account: Account, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Upsert by our key or update by record id, then associate; outcome i belongs to write i."""
-        return writing.write(account, writes)
+        return [
+            replace(one, record=self._linked(account, one.record)) if one.record else one
+            for one in writing.write(account, writes)
+        ]
 
     def closed(self, account: Account, ids: Sequence[RecordId]) -> Sequence[Closure]:
         """Tell which deals are won or lost, which tickets closed and which tasks done."""
@@ -137,6 +150,10 @@ class HubSpot:
     def webhook(self, account: Account, request: WebhookRequest) -> Sequence[Closure]:
         """Verify signature v3 and tell what has closed; raises Rejected when it is wrong."""
         return closing.webhook(account, request)
+
+    def _linked(self, account: Account, record: RecordId) -> RecordId:
+        """Give the record with the address of its page, where a person looks at it."""
+        return replace(record, url=self.record_url(account, record))
 
     def record_url(self, account: Account, record: RecordId) -> str:
         """Give the address of a record's page; a sandbox shows its records itself."""
