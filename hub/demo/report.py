@@ -57,9 +57,10 @@ def landed(hub: Hub, home: House, played: Sequence[Played]) -> dict[str, list[La
             select(Delivery, Connection.connector)
             .outerjoin(Connection, Connection.id == Delivery.connection_id)
             .where(Delivery.event_id.in_(list(found)))
-            .order_by(Delivery.id)
+            .order_by(Delivery.mapping_id, Delivery.waits_for.is_not(None), Delivery.delivered_at)
         ).all()
-    for row, connector in rows:
+    order = list(CONNECTORS)
+    for row, connector in sorted(rows, key=lambda one: order.index(one[1]) if one[1] else -1):
         after_s = None
         if row.delivered_at:
             after_s = (row.delivered_at - heard[row.event_id]).total_seconds()
@@ -93,16 +94,29 @@ def show(console: Console, played: Sequence[Played], where: dict[str, list[Lande
 
 
 def _places(found: Sequence[Landed], *, has_links: bool) -> Text:
+    """Give a line for each vendor; on a terminal each object is a link, elsewhere the first has its address."""
     text = Text()
-    for number, row in enumerate(found):
+    for number, connector in enumerate(dict.fromkeys(row.connector for row in found)):
         if number:
             text.append("\n")
-        name = f"{CONNECTORS[row.connector][0]} {row.object}" if row.connector else ""
-        if row.state != State.DELIVERED.value:
-            words = " ".join(filter(None, (name, row.state)))
-            text.append(f"{words}: {row.reason}" if row.reason else words, style="dim")
-        elif row.url and has_links:
-            text.append(name, style=f"link {row.url}")
-        else:
-            text.append(f"{name} {row.url or ''}".rstrip())
+        if connector:
+            text.append(f"{CONNECTORS[connector][0]}  ")
+        shown: dict[str, Landed] = {}
+        for row in found:
+            if row.connector == connector:
+                shown.setdefault(row.url or f"{row.object} {row.state}", row)
+        for place, row in enumerate(shown.values()):
+            if place:
+                text.append(" · ")
+            text.append_text(_place(row, has_links=has_links, has_address=place == 0))
     return text
+
+
+def _place(row: Landed, *, has_links: bool, has_address: bool) -> Text:
+    name = row.object or ""
+    if row.state != State.DELIVERED.value:
+        said = f"{name} {row.state}".strip()
+        return Text(f"{said}: {row.reason}" if row.reason else said, style="dim")
+    if row.url and has_links:
+        return Text(name, style=f"underline link {row.url}")
+    return Text(f"{name} {row.url}" if row.url and has_address else name)
