@@ -16,11 +16,12 @@ from sqlalchemy import delete, select
 
 from connectors.errors import ConnectorError
 from connectors.record import Account, OAuth
-from connectors.registry import CONNECTORS, connector
+from connectors.registry import CONNECTORS, UnknownConnector, connector
 from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id, now
 from hub.db.connections import ConnectFlow, Connection, Health
+from hub.db.people import Membership
 from hub.db.tenants import touch_plan
 from hub.oauth.client import (
     NotSetUp,
@@ -100,6 +101,7 @@ def finish(
     The new connection is healthy and its account is identified; prepare it next.
     """
     flow = _take_flow(hub, person_id, state)
+    _check_member(hub, flow)
     if error or not code:
         why = "You did not allow it" if error == "access_denied" else f"The vendor said: {error}"
         raise ConnectProblem(f"{why}. Nothing was connected; you can try again.")
@@ -136,6 +138,16 @@ def _take_flow(hub: Hub, person_id: str, state: str) -> ConnectFlow:
     return flow
 
 
+def _check_member(hub: Hub, flow: ConnectFlow) -> None:
+    """Refuse somebody who was taken out of the tenant while they were at the vendor's page."""
+    with hub.tenant(flow.tenant_id) as session:
+        is_member = session.scalars(
+            select(Membership.id).where(Membership.person_id == flow.person_id)
+        ).first()
+    if is_member is None:
+        raise ConnectProblem("You do not belong to this company any more; nothing was connected.")
+
+
 def _hash(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
@@ -147,15 +159,19 @@ def _base_url(hub: Hub, connector_name: str, client: VendorClient, answer: dict[
 
 def _check_scopes(oauth: OAuth, answer: dict[str, Any]) -> None:
     """Refuse an authorisation that grants less than we need; some vendors do so silently."""
-    granted = answer.get("scope")
-    if not granted:
+    words = _scopes(answer)
+    if not words:
         return
-    words = set(granted.split() if isinstance(granted, str) else granted)
     missing = [scope for scope in oauth.scopes if scope not in words]
     if missing and not words & {"full"}:
         raise ConnectProblem(
             f"The account did not grant: {', '.join(missing)}. Connect again with a user who may grant it."
         )
+
+
+def _scopes(answer: dict[str, Any]) -> set[str]:
+    granted = answer.get("scope") or ()
+    return set(granted.split() if isinstance(granted, str) else map(str, granted))
 
 
 def _store(
@@ -187,10 +203,11 @@ def _store(
         connection.account_id, connection.account_name = account_id, account_name
         connection.login_url, connection.base_url = flow.login_url, base_url
         connection.settings = kept
-        connection.granted_scopes = str(answer.get("scope") or "").split()
+        connection.granted_scopes = sorted(_scopes(answer))
         connection.health, connection.health_reason = Health.HEALTHY.value, None
         connection.health_at = now()
-        connection.failures, connection.retry_at, connection.refresh_failures = 0, None, 0
+        connection.failures, connection.refresh_failures = 0, 0
+        connection.retry_at = connection.wake_at = None
         connection.refresh_lease = connection.refresh_lease_until = None
         connection.token_version = (connection.token_version or 0) + 1
         columns = sealed_tokens(hub, flow.tenant_id, connection.id, flow.connector, answer)
@@ -232,6 +249,6 @@ def disconnect(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> b
         return False
     try:
         client = vendor_client(hub.settings, connection.connector, connection.login_url)
-    except (NotSetUp, WrongHost):
+    except (NotSetUp, WrongHost, UnknownConnector):
         return False
     return client.revoke(token)

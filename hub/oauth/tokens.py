@@ -4,6 +4,7 @@
 
     valid ──(near its end, or refused)──▶ lease taken by one process ──▶ vendor ──▶ stored ──▶ used
                                            │ others wait for the next version
+                                           ├─ silent: the old one while it holds, and nobody asks for a while
                                            └─ invalid_grant: read again; unchanged → needs reconnect
 
 The lease is a column, not a lock, so that no database connection is held while the vendor answers.
@@ -27,6 +28,7 @@ from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, Health
+from hub.db.vault import KeyMissing, Unreadable
 from hub.oauth.client import NotSetUp, TokenRefused, VendorSilent, WrongHost, vendor_client
 
 _LOG = log.get(__name__)
@@ -35,6 +37,7 @@ _LEASE_S = 30.0
 _COOL_DOWN_S = 30.0
 _WAIT_S = 12.0
 _POLL_S = 0.1
+_LONGEST_S = 366 * 86_400.0
 _GONE = {"invalid_grant", "invalid_token", "unauthorized_client", "access_denied"}
 
 
@@ -61,9 +64,14 @@ def current(
             raise NeedsReconnect(f"{connection.label} needs to be connected again.")
         if _is_good(connection, refused_version):
             return _opened(hub, connection)
-        lease = _take_lease(hub, connection)
-        if lease:
-            return _refresh(hub, connection, lease)
+        if _is_cooling(connection):
+            if _is_alive(connection, refused_version):
+                return _opened(hub, connection)
+            raise Unavailable(
+                f"The token of {connection.label} could not be refreshed; that is tried again soon."
+            )
+        if _take_lease(hub, connection):
+            return _refresh(hub, connection, refused_version)
         if time.monotonic() > until:
             if _is_alive(connection, refused_version):
                 return _opened(hub, connection)
@@ -92,6 +100,15 @@ def _is_alive(connection: Connection, refused_version: int | None) -> bool:
     )
 
 
+def _is_cooling(connection: Connection) -> bool:
+    """Tell whether the token server failed a moment ago: the time of a lease that nobody holds."""
+    return (
+        connection.refresh_lease is None
+        and connection.refresh_lease_until is not None
+        and connection.refresh_lease_until > now()
+    )
+
+
 def margin_s(connection: Connection) -> float:
     """Give how long before its end a token is refreshed: two minutes, less for short-lived ones."""
     if not (connection.token_expires_at and connection.token_refreshed_at):
@@ -103,16 +120,21 @@ def margin_s(connection: Connection) -> float:
 def _opened(hub: Hub, connection: Connection) -> Token:
     if connection.access_token is None:
         raise NeedsReconnect(f"{connection.label} has no token; connect it again.")
-    value = hub.vault.open_text(
-        connection.tenant_id,
-        connection.access_token,
-        about=f"connections.access_token:{connection.id}",
-    )
+    value = _open(hub, connection, connection.access_token, "access_token")
     return Token(value, connection.token_version)
 
 
-def _take_lease(hub: Hub, connection: Connection) -> str | None:
-    lease = new_id("lea")
+def _open(hub: Hub, connection: Connection, sealed: bytes, column: str) -> str:
+    try:
+        about = f"connections.{column}:{connection.id}"
+        return hub.vault.open_text(connection.tenant_id, sealed, about=about)
+    except KeyMissing as err:
+        raise Unavailable(str(err), code="master_key") from err
+    except Unreadable as err:
+        raise NeedsReconnect(f"The token of {connection.label} cannot be read.") from err
+
+
+def _take_lease(hub: Hub, connection: Connection) -> bool:
     with hub.tenant(connection.tenant_id) as session:
         taken = session.scalars(
             update(Connection)
@@ -123,17 +145,18 @@ def _take_lease(hub: Hub, connection: Connection) -> str | None:
                     Connection.refresh_lease_until.is_(None), Connection.refresh_lease_until < now()
                 ),
             )
-            .values(refresh_lease=lease, refresh_lease_until=now() + timedelta(seconds=_LEASE_S))
+            .values(
+                refresh_lease=new_id("lea"), refresh_lease_until=now() + timedelta(seconds=_LEASE_S)
+            )
             .returning(Connection.id)
         ).all()
-    return lease if taken else None
+    return bool(taken)
 
 
-def _refresh(hub: Hub, connection: Connection, lease: str) -> Token:
-    refresh_token = connection.refresh_token and hub.vault.open_text(
-        connection.tenant_id,
-        connection.refresh_token,
-        about=f"connections.refresh_token:{connection.id}",
+def _refresh(hub: Hub, connection: Connection, refused_version: int | None) -> Token:
+    """Ask for new tokens; while the vendor cannot answer, the old one is used as long as it holds."""
+    refresh_token = connection.refresh_token and _open(
+        hub, connection, connection.refresh_token, "refresh_token"
     )
     try:
         if not refresh_token:
@@ -141,22 +164,31 @@ def _refresh(hub: Hub, connection: Connection, lease: str) -> Token:
         client = vendor_client(hub.settings, connection.connector, connection.login_url)
         answer = client.refresh(refresh_token)
     except TokenRefused as err:
-        return _refused(hub, connection, err)
+        return _refused(hub, connection, refused_version, err)
     except (VendorSilent, NotSetUp, WrongHost) as err:
-        _cool_down(hub, connection, lease)
-        raise Unavailable(f"The token of {connection.label} could not be refreshed: {err}") from err
-    answer.setdefault("refresh_token", refresh_token)
-    return _store_refreshed(hub, connection, lease, answer)
+        return _later(hub, connection, refused_version, err)
+    answer["refresh_token"] = answer.get("refresh_token") or refresh_token
+    return _store_refreshed(hub, connection, answer)
 
 
-def _store_refreshed(hub: Hub, connection: Connection, lease: str, answer: dict[str, Any]) -> Token:
+def _later(hub: Hub, connection: Connection, refused_version: int | None, err: Exception) -> Token:
+    _cool_down(hub, connection)
+    if _is_alive(connection, refused_version):
+        return _opened(hub, connection)
+    raise Unavailable(f"The token of {connection.label} could not be refreshed: {err}") from err
+
+
+def _store_refreshed(hub: Hub, connection: Connection, answer: dict[str, Any]) -> Token:
+    """Store new tokens unless there are newer ones.
+
+    It does not matter who holds the lease by now: a vendor that rotates takes no other refresh token any more.
+    """
     with hub.tenant(connection.tenant_id) as session:
         stored = session.scalars(
             update(Connection)
             .where(
                 Connection.id == connection.id,
                 Connection.token_version == connection.token_version,
-                Connection.refresh_lease == lease,
             )
             .values(
                 **sealed_tokens(
@@ -181,14 +213,15 @@ def _store_refreshed(hub: Hub, connection: Connection, lease: str, answer: dict[
     return _opened(hub, _read(hub, connection.tenant_id, connection.id))
 
 
-def _refused(hub: Hub, connection: Connection, err: TokenRefused) -> Token:
+def _refused(
+    hub: Hub, connection: Connection, refused_version: int | None, err: TokenRefused
+) -> Token:
     """Look again before giving up: a sibling may have rotated the token in the same moment."""
     again = _read(hub, connection.tenant_id, connection.id)
     if again.token_version != connection.token_version:
         return _opened(hub, again)
     if err.code not in _GONE:
-        _cool_down(hub, connection, None)
-        raise Unavailable(f"The token of {connection.label} could not be refreshed: {err}") from err
+        return _later(hub, connection, refused_version, err)
     reason = "The vendor no longer accepts our authorisation. Connect the account again."
     mark_needs_reconnect(
         hub, connection.tenant_id, connection.id, reason, version=connection.token_version
@@ -196,7 +229,7 @@ def _refused(hub: Hub, connection: Connection, err: TokenRefused) -> Token:
     raise NeedsReconnect(reason, code=err.code) from err
 
 
-def _cool_down(hub: Hub, connection: Connection, lease: str | None) -> None:
+def _cool_down(hub: Hub, connection: Connection) -> None:
     """Let nobody ask the token server again for a while."""
     with hub.tenant(connection.tenant_id) as session:
         session.execute(
@@ -205,7 +238,7 @@ def _cool_down(hub: Hub, connection: Connection, lease: str | None) -> None:
                 Connection.id == connection.id, Connection.token_version == connection.token_version
             )
             .values(
-                refresh_lease=lease,
+                refresh_lease=None,
                 refresh_lease_until=now() + timedelta(seconds=_COOL_DOWN_S),
                 refresh_failures=Connection.refresh_failures + 1,
             )
@@ -239,6 +272,15 @@ def mark_needs_reconnect(
         _LOG.error("connection needs reconnect", connection_id=connection_id, tenant_id=tenant_id)
 
 
+def _lifetime_s(told: Any, default_s: float) -> float:
+    """Read ``expires_in``, which some vendors send as text and some not at all."""
+    try:
+        lifetime_s = float(told)
+    except (TypeError, ValueError):
+        return default_s
+    return min(lifetime_s, _LONGEST_S) if lifetime_s > 0 else default_s
+
+
 def sealed_tokens(
     hub: Hub, tenant_id: str, connection_id: str, connector_name: str, answer: dict[str, Any]
 ) -> dict[str, Any]:
@@ -246,7 +288,7 @@ def sealed_tokens(
     found = connector(connector_name)
     oauth = found.oauth
     default_s = oauth.default_lifetime_s if isinstance(oauth, OAuth) else 0.0
-    lifetime_s = float(answer.get("expires_in") or default_s)
+    lifetime_s = _lifetime_s(answer.get("expires_in"), default_s)
     at: datetime = now()
     refresh_token = answer.get("refresh_token")
     return {
