@@ -7,7 +7,6 @@ address, query, body or anything personal, and headers that are safe by default.
 from __future__ import annotations
 
 import gc
-import re
 import time
 from typing import Final
 
@@ -15,23 +14,12 @@ from flask import Flask, Response, g, request
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from hub import api, log, metrics, web
+from hub import answering, api, log, web
 from hub.api import problems
 from hub.context import Hub, process_hub
-from hub.db.base import new_id
+from hub.quick import ShortWay
 
-_log = log.get(__name__)
-_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _FOR_MACHINES: Final = ("/v1/", "/healthz", "/readyz", "/metrics")
-_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-_YEAR_S: Final = 31_536_000
-_SAFE: Final = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def create_app(hub: Hub) -> OpenAPI:
@@ -42,6 +30,7 @@ def create_app(hub: Hub) -> OpenAPI:
     app.after_request(_end)
     api.init_app(app, hub)
     web.init_app(app, hub)
+    app.wsgi_app = ShortWay(app, hub, app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     if hub.settings.trusted_proxies:
         count = hub.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # Flask's documented way
@@ -72,25 +61,30 @@ def _spare_the_collector() -> None:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if _PLAIN_ID.match(sent) else new_id("req")
-    log.clear()
-    log.bind(request_id=g.request_id)
+    g.request_id = answering.begin(request.headers.get("X-Request-Id", ""))
 
 
 def _end(response: Response) -> Response:
     response = _for_machines(response)
     headers = response.headers
-    for name, value in _SAFE.items():
+    for name, value in answering.SAFE.items():
         if name not in headers:
             headers[name] = value
     headers["X-Request-Id"] = g.request_id
-    _record(response)
+    rule = request.url_rule.rule if request.url_rule else "unknown"
+    answering.record(
+        api.auth.the_hub().redis,
+        method=request.method if rule != "unknown" else "any",
+        route=rule,
+        status=response.status_code,
+        began=g.began,
+        size_bytes=response.content_length,
+    )
     return response
 
 
 def _insist_on_https(response: Response) -> Response:
-    response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_S}"
+    response.headers.extend(answering.HTTPS)
     return response
 
 
@@ -104,25 +98,3 @@ def _for_machines(response: Response) -> Response:
     if "Allow" in response.headers:
         problem.headers["Allow"] = response.headers["Allow"]
     return problem
-
-
-def _record(response: Response) -> None:
-    """Count the request, and write its one line in the log."""
-    rule = request.url_rule.rule if request.url_rule else "unknown"
-    seconds = time.perf_counter() - g.began
-    metrics.observe(
-        api.auth.the_hub().redis,
-        method=request.method if rule != "unknown" else "any",
-        route=rule,
-        status=response.status_code,
-        seconds=seconds,
-    )
-    write = _log.debug if rule in _QUIET else _log.info
-    write(
-        "request answered",
-        method=request.method,
-        route=rule,
-        status=response.status_code,
-        ms=round(seconds * 1_000, 2),
-        size_bytes=response.content_length,
-    )

@@ -27,6 +27,7 @@ from hub.api.answers import (
 from hub.api.cloudevents import Reading
 from hub.api.paging import Address, Cursor, Moment, Paged, Plain
 from hub.api.problems import Problem, Refused
+from hub.context import Hub
 from hub.db import audit
 from hub.db.deliveries import Delivery
 from hub.db.events import StoredEvent
@@ -150,26 +151,31 @@ def post_events() -> Response:
         if mode == "structured"
         else cloudevents.binary(raw, request.headers)
     )
-    [taken] = _accept(holder.tenant_id, [event])
+    [taken] = accept(auth.the_hub(), holder.tenant_id, [event])
     if taken.status == "conflict":
         raise Refused(
             "id-taken",
             "Another event with this source and id had been taken before. Nothing was changed.",
             more={"event_id": taken.id},
         )
-    links = _links(taken.id)
+    status, body = answer_of(taken)
+    return edge.sent_plain(body, status, {"Location": body["links"]["self"]})
+
+
+def answer_of(taken: Accepted) -> tuple[int, dict[str, Any]]:
+    """Give status and body for one event that was taken, now or before."""
     body = {
         "id": taken.id,
         "status": taken.status,
         "deliveries": taken.deliveries,
-        "links": links,
+        "links": _links(taken.id),
     }
-    status = 202 if taken.status == "accepted" else 200
-    return edge.sent_plain(body, status, {"Location": links["self"]})
+    return (202 if taken.status == "accepted" else 200), body
 
 
-def _accept(tenant_id: str, events: Sequence[Event]) -> list[Accepted]:
-    taken = plan.accept(auth.the_hub(), tenant_id, [Incoming.of(event) for event in events])
+def accept(hub: Hub, tenant_id: str, events: Sequence[Event]) -> list[Accepted]:
+    """Take checked events of a tenant and count them; answer i belongs to event i."""
+    taken = plan.accept(hub, tenant_id, [Incoming.of(event) for event in events])
     for event, one in zip(events, taken, strict=True):
         metrics.count("events", one.status, event.data.bucket.value)
     return taken
@@ -184,7 +190,7 @@ def _links(event_id: str) -> dict[str, str]:
 
 def _batch(tenant_id: str, readings: Sequence[Reading]) -> Response:
     events = [reading.event for reading in readings if reading.event is not None]
-    taken = iter(_accept(tenant_id, events) if events else ())
+    taken = iter(accept(auth.the_hub(), tenant_id, events) if events else ())
     results = [
         _result(index, reading, next(taken) if reading.event is not None else None)
         for index, reading in enumerate(readings)

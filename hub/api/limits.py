@@ -46,6 +46,13 @@ class Standing:
     left: int
     resets_in_s: int
 
+    def headers(self) -> list[tuple[str, str]]:
+        """Say it in the headers of an answer."""
+        return [
+            ("RateLimit-Policy", f'"{self.name}";q={self.limit};w={PERIOD_S}'),
+            ("RateLimit", f'"{self.name}";r={self.left};t={self.resets_in_s}'),
+        ]
+
 
 @dataclass(slots=True)
 class Bought:
@@ -87,7 +94,7 @@ class Limits:
         if self._clock() < self._rests_until:
             return
         which = f"{name}:{key_id}"
-        if (standing := self._spend(which, units)) is not None:
+        if (standing := self.spend(name, key_id, units)) is not None:
             g.standing = standing
             return
         limit = self._allowed[name]
@@ -121,10 +128,10 @@ class Limits:
         wait_ms, left, reset_ms = (int(number) for number in answer)
         return wait_ms, left, reset_ms
 
-    def _spend(self, which: str, units: int) -> Standing | None:
-        """Take units that were bought ahead, if there are enough; gives where the key stands."""
+    def spend(self, name: Name, key_id: str, units: int) -> Standing | None:
+        """Take units that were charged ahead; gives where the key stands, or None when they do not suffice."""
         with self._lock:
-            bought = self._bought.get(which)
+            bought = self._bought.get(f"{name}:{key_id}")
             if bought is None or bought.units < units or self._clock() >= bought.until:
                 return None
             bought.units -= units
@@ -141,6 +148,5 @@ def tell(response: Response) -> Response:
     """Add where the key stands to an answer."""
     found: Standing | None = g.get("standing")
     if found is not None:
-        response.headers["RateLimit-Policy"] = f'"{found.name}";q={found.limit};w={PERIOD_S}'
-        response.headers["RateLimit"] = f'"{found.name}";r={found.left};t={found.resets_in_s}'
+        response.headers.extend(found.headers())
     return response
