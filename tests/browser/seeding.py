@@ -339,7 +339,7 @@ def drain(connected: Connected, *, seconds: float = 20) -> None:
                 )
             ).all()
             for row in waiting:
-                row.due_at = now()
+                row.due_at = now() - timedelta(minutes=5)  # rows wait a little for others to join
             account = session.scalars(
                 select(Connection).where(Connection.id == connected.connection.id)
             ).one()
@@ -348,3 +348,5 @@ def drain(connected: Connected, *, seconds: float = 20) -> None:
             return
         send.drain(connected.hub, connected.connection.id)
         time.sleep(0.05)
+    left = [(row.object, row.state, row.is_blocked, row.attempts) for row in waiting]
+    raise AssertionError(f"these did not come to rest: {left}")

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from sqlalchemy import select
 
-from hub.db import mappings
+from hub.db import mappings, people
+from hub.db.people import SignIn
 from mappings.document import load
 from tests.browser.conftest import Site
 from tests.browser.screens import set_size, set_theme, take
@@ -41,7 +44,11 @@ def wait(driver: webdriver.Chrome, until: Callable[[], object]) -> None:
 def see(driver: webdriver.Chrome, text: str) -> None:
     """Wait until the page says something."""
     # Asked in one step: a part of the page may be replaced between two.
-    wait(driver, lambda: text in driver.execute_script("return document.body.innerText"))
+    words = "return document.body.innerText"
+    try:
+        wait(driver, lambda: text in driver.execute_script(words))
+    except TimeoutException:
+        pytest.fail(f"{text!r} is not on {driver.current_url}: {driver.execute_script(words)}")
 
 
 def press(driver: webdriver.Chrome, text: str, *, inside: str = "main") -> None:
@@ -65,7 +72,7 @@ def check(driver: webdriver.Chrome, name: str) -> None:
     set_size(driver, "desktop")
     _barriers(driver, name)
     log = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-    expected = ("status of 40", "status of 42")
+    expected = ("status of 40", "status of 42", "Response Status Error Code 401")
     assert [entry for entry in log if not any(one in entry["message"] for one in expected)] == []
 
 
@@ -346,6 +353,63 @@ def test_two_people_edit_one_mapping(browser: webdriver.Chrome, site: Site, seed
     see(browser, "while you were editing")
     assert browser.find_element(By.ID, "text").get_attribute("value").startswith("# mine")
     check(browser, "mapping-conflict")
+
+
+def test_sign_in_that_ends_while_editing_loses_nothing(
+    start_browser: Callable, site: Site, seeded: Seeded
+) -> None:
+    """The check says that the sign-in has ended; saving leads through it and sends what was typed."""
+    driver = start_browser()
+    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    _sign_in(driver, seeded)
+    see(driver, "Mapping, as YAML")
+    text = driver.find_element(By.ID, "text").get_attribute("value")
+    _type(driver, f"# kept through the sign-in\n{text}")
+    with site.hub.tenant(seeded.company.tenant_id) as session:
+        newest = session.scalars(select(SignIn).order_by(SignIn.created_at.desc()).limit(1)).one()
+        people.end_sign_in(session, newest.id)
+
+    press(driver, "Check")
+    see(driver, "Your sign-in has ended. Nothing you typed is lost")
+    driver.find_element(By.CSS_SELECTOR, "button[value=save]").click()
+    see(driver, "What you typed is kept")
+    check(driver, "sign-in-again")
+    _sign_in(driver, seeded)
+    see(driver, "You are signed in again")
+    check(driver, "send-again")
+    press(driver, "Send it now")
+
+    see(driver, "of New leads is in use")
+    typed = driver.find_element(By.ID, "text").get_attribute("value")
+    assert typed.startswith("# kept through the sign-in")
+
+
+def _sign_in(driver: webdriver.Chrome, seeded: Seeded) -> None:
+    driver.find_element(By.NAME, "email").send_keys(seeded.email)
+    driver.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
+
+
+def test_everything_works_without_scripts(
+    start_browser: Callable, site: Site, seeded: Seeded
+) -> None:
+    """With JavaScript switched off, people sign in, filter, check and preview all the same."""
+    driver = start_browser(1280, 900, "--blink-settings=scriptEnabled=false")
+    driver.get(f"{site.url}/voicemails")
+    _sign_in(driver, seeded)
+
+    Select(driver.find_element(By.ID, "filter-bucket")).select_by_visible_text("Billing")
+    press(driver, "Show")
+    assert len(driver.find_elements(By.CSS_SELECTOR, ".inbox > li")) == 1
+    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    area = driver.find_element(By.ID, "text")
+    area.clear()
+    area.send_keys("version: 9")
+    press(driver, "Check")
+
+    findings = driver.find_element(By.ID, "findings").text
+    assert "version" in findings
+    assert "steps" in findings
+    assert driver.find_element(By.ID, "text").get_attribute("value").strip() == "version: 9"
 
 
 def test_theme_is_remembered(browser: webdriver.Chrome, site: Site) -> None:
