@@ -12,11 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Self
 
 from sqlalchemy import func, select
 
@@ -60,17 +60,24 @@ def samples(file: Path = SAMPLES) -> list[dict[str, Any]]:
     return found
 
 
-def play(poster: Poster, found: Sequence[dict[str, Any]], *, kept_in: Path) -> Iterator[Played]:
+def needs_analyser(found: Sequence[dict[str, Any]], kept_in: Path) -> bool:
+    """Tell whether any of the voicemails has not been analysed in an earlier run."""
+    kept = _read_kept(kept_in)
+    return any(_digest(sample) not in kept for sample in found)
+
+
+def play(
+    poster: Poster, analyser: Analyser, found: Sequence[dict[str, Any]], *, kept_in: Path
+) -> Iterator[Played]:
     """Analyse and post each voicemail; gives what the hub answered, one by one. Raises CouldNotPlay."""
     kept = _read_kept(kept_in)
-    fresh = [sample for sample in found if _digest(sample) not in kept]
-    with kept_in.open("a", encoding="utf-8") as file, _analyser(is_needed=bool(fresh)) as analyse:
+    with kept_in.open("a", encoding="utf-8") as file:
         for sample in found:
             digest = _digest(sample)
             row = kept.get(digest)
             if row is None:
                 heard_at = datetime.now(UTC)
-                event = _event(sample, analyse(sample), heard_at)
+                event = _event(sample, analyser.analyse(sample), heard_at)
                 row = {"digest": digest, "heard_at": heard_at.isoformat(), "event": event}
                 # Kept before it is posted, so that a broken run posts the very same one again.
                 file.write(json.dumps(row) + "\n")
@@ -137,53 +144,58 @@ def _event(sample: dict[str, Any], data: dict[str, Any], heard_at: datetime) -> 
     return envelope(data, source=_SOURCE, at=ended_at.isoformat())
 
 
-@contextmanager
-def _analyser(*, is_needed: bool) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
-    """Start the analyser and warm it up; gives a function that analyses one sample."""
-    if not is_needed:
-        yield _never
-        return
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "voice.cli", "--timezone", TIMEZONE, "--vertical", VERTICAL],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as process:
-        try:
-            if process.stdin is None or process.stdout is None:
-                raise CouldNotPlay("The analyser has no pipes.")
-            inlet, outlet = process.stdin, process.stdout
+class Analyser:
+    """The analyser as a process; it loads while other things are started. Use it as a context manager."""
 
-            def analyse(sample: dict[str, Any]) -> dict[str, Any]:
-                return _ask(process, inlet, outlet, sample)
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._process: subprocess.Popen[str] | None = None
 
-            analyse({"id": "warm-up", "text": "Please call me back."})
-            yield analyse
-            inlet.close()
-        finally:
-            process.kill()
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
 
+    def __exit__(self, *_error: object) -> None:
+        """End the process if it was started."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
 
-def _ask(
-    process: subprocess.Popen[str], inlet: IO[str], outlet: IO[str], sample: dict[str, Any]
-) -> dict[str, Any]:
-    known = ("id", "text", "caller_id", "language", "vertical")
-    line = json.dumps({name: sample[name] for name in known if sample.get(name) is not None})
-    try:
-        inlet.write(line + "\n")
-        inlet.flush()
-        answer = outlet.readline()
-    except BrokenPipeError:
-        answer = ""
-    if not answer:
-        said = process.stderr.read().strip().splitlines() if process.stderr else []
-        raise CouldNotPlay(f"The analyser ended: {said[-1] if said else 'it gave no reason'}")
-    found: dict[str, Any] = json.loads(answer)
-    return found
+    def begin(self) -> None:
+        """Start the process and have it load; does not wait for it."""
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "voice.cli", "--timezone", TIMEZONE, "--vertical", VERTICAL],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        self._say({"id": "warm-up", "text": "Please call me back."})
 
+    def analyse(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Give the data of a sample's event and its id; raises CouldNotPlay when the analyser has ended."""
+        self._say(sample)
+        return self._hear()
 
-def _never(_sample: dict[str, Any]) -> dict[str, Any]:
-    raise CouldNotPlay("The analyser was not started.")
+    def wait(self) -> None:
+        """Wait until it has loaded, so that the first voicemail does not wait for it; raises CouldNotPlay."""
+        self._hear()
+
+    def _say(self, sample: dict[str, Any]) -> None:
+        known = ("id", "text", "caller_id", "language", "vertical")
+        line = {name: sample[name] for name in known if sample.get(name) is not None}
+        if self._process and self._process.stdin:
+            with suppress(BrokenPipeError):  # the answer tells that it has ended
+                self._process.stdin.write(json.dumps(line) + "\n")
+                self._process.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        process = self._process
+        answer = process.stdout.readline() if process and process.stdout else ""
+        if not answer:
+            said = process.stderr.read().strip() if process and process.stderr else ""
+            raise CouldNotPlay(f"The analyser ended: {said.splitlines()[-1] if said else '?'}")
+        found: dict[str, Any] = json.loads(answer)
+        return found

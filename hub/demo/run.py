@@ -19,7 +19,7 @@ from hub import settings
 from hub.context import Hub, open_hub
 from hub.demo.connect import connect, publish
 from hub.demo.house import House, house
-from hub.demo.play import Played, play, samples, wait
+from hub.demo.play import Analyser, Played, needs_analyser, play, samples, wait
 from hub.demo.report import landed, result, show
 from hub.demo.vendors import Vendor, variables, vendors
 from hub.embedded import Services
@@ -29,7 +29,8 @@ from hub.processes import Supervisor
 from hub.settings import Settings, SettingsProblem
 
 #: What the demonstration and the embedded servers make in a data folder, and nothing else.
-_MADE = ("postgresql", "sandboxes", "demo.json", "demo-events.jsonl", "log")
+_EVENTS = "demo-events.jsonl"
+_MADE = ("postgresql", "sandboxes", "demo.json", _EVENTS, "log")
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Demo:
     vendors: Sequence[Vendor]
     console: Console
     began: float
+    samples: Sequence[dict[str, Any]]
+    analyser: Analyser | None
     played: list[Played]
 
     def result(self) -> dict[str, Any]:
@@ -73,12 +76,18 @@ def start(
 ) -> tuple[Demo, Supervisor]:
     """Start everything and connect the sample tenant; ``stack`` stops it at its end."""
     began = time.monotonic()
+    voicemails = samples()
+    analyser = (
+        stack.enter_context(Analyser()) if needs_analyser(voicemails, folder / _EVENTS) else None
+    )
     found = vendors(folder / "sandboxes")
     settings.export(variables(found))
     with console.status("Starting PostgreSQL and Redis …"):
         chosen, services = open_servers()
         migrated(chosen)
     supervisor = stack.enter_context(Supervisor(services, log_dir=folder / "log"))
+    if analyser:
+        analyser.begin()
     with console.status("Starting hub, workers and the vendors in miniature …"):
         supervisor.start(*programs(chosen), *(vendor.program for vendor in found))
     hub = open_hub(chosen)
@@ -93,13 +102,15 @@ def start(
             f"{vendor.label} {did}: {connection.account_name}"
             + (f", {number} mappings published" if number else "")
         )
-    return Demo(hub, home, found, console, began, []), supervisor
+    return Demo(hub, home, found, console, began, voicemails, analyser, []), supervisor
 
 
 def play_all(demo: Demo, folder: Path) -> bool:
     """Play the sample voicemails and wait until all has landed; tells whether it has."""
-    found = samples()
     console, hub = demo.console, demo.hub
+    if demo.analyser:
+        with console.status("Waiting for the analyser to load …"):
+            demo.analyser.wait()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -110,8 +121,10 @@ def play_all(demo: Demo, folder: Path) -> bool:
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         Poster(hub.settings.base_url, demo.home.api_key) as poster,
     ):
-        playing = progress.add_task("Voicemails played", total=len(found))
-        for one in play(poster, found, kept_in=folder / "demo-events.jsonl"):
+        playing = progress.add_task("Voicemails played", total=len(demo.samples))
+        for one in play(
+            poster, demo.analyser or Analyser(), demo.samples, kept_in=folder / _EVENTS
+        ):
             demo.played.append(one)
             progress.advance(playing)
         delivering = progress.add_task("Deliveries settled", total=None)
