@@ -74,8 +74,8 @@ def demo(
                 stack, console, port=port, data_dir=data_dir, is_fresh=not keep, as_json=as_json
             )
             if not once:
-                console.print("\nCtrl-C stops everything that was started.")
                 is_serving = True
+                console.print("\nCtrl-C stops everything that was started.")
                 supervisor.run()
     except Stopped:
         console.print("Stopped.")

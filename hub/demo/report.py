@@ -21,6 +21,7 @@ from hub.demo.house import House
 from hub.demo.play import Played
 from hub.demo.vendors import Vendor
 
+_OTHER_COLUMNS = 76
 _COLOURS = {"critical": "bold red", "high": "red", "normal": "yellow", "low": "dim"}
 
 
@@ -73,11 +74,13 @@ def landed(hub: Hub, home: House, played: Sequence[Played]) -> dict[str, list[La
 def show(console: Console, played: Sequence[Played], where: dict[str, list[Landed]]) -> None:
     """Print the table: voicemail → bucket, urgency → where it landed, with links → after how long."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Voicemail", no_wrap=True, max_width=46)
-    for title in ("Bucket", "Urgency"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("Landed", overflow="fold")
-    table.add_column("After", no_wrap=True, justify="right")
+    # What landed where matters most: on a narrow terminal the voicemails' words give way.
+    words = min(46, max(10, console.width - _OTHER_COLUMNS))
+    table.add_column("Voicemail", no_wrap=True, width=words)
+    table.add_column("Bucket", no_wrap=True, min_width=17)
+    table.add_column("Urgency", no_wrap=True, min_width=12)
+    table.add_column("Landed", overflow="fold", min_width=20)
+    table.add_column("After", no_wrap=True, justify="right", min_width=5)
     for one in played:
         data = one.envelope["data"]
         urgency = data["urgency"]
