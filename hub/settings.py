@@ -7,6 +7,7 @@ file that holds it. Each connector has settings of its own, ``AFTERBEEP_<CONNECT
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ class VendorSettings:
     """What the operator registered at one vendor. Each is None or empty when it is not set."""
 
     client_id: str | None
-    client_secret: str | None
+    client_secret: str | None = dataclasses.field(repr=False)
     login_url: str | None
     app_url: str | None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, select
@@ -90,7 +90,7 @@ def _hash(row: AuditRow, before: str) -> str:
         [
             row.tenant_id,
             row.number,
-            row.at.isoformat(),
+            row.at.astimezone(UTC).isoformat(),
             row.actor,
             row.action,
             row.target,

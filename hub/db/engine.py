@@ -35,6 +35,7 @@ def engine(url: str, *, pool_size: int = 10) -> Engine:
         max_overflow=10,
         pool_pre_ping=True,
         pool_recycle=_RECYCLE_S,
+        hide_parameters=True,  # an error's text would hold what people wrote and said
         connect_args=_CONNECT,
     )
 

@@ -7,15 +7,17 @@ another tenant cannot be flushed. There is no session that is neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Engine, event
+from sqlalchemy import ClauseElement, Engine, event
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 
 from hub.db.base import TenantOwned
 
+_VALUE = re.compile(r"tenant_id(_m\d+)?")
 _ACROSS = "across tenants: "
 
 
@@ -39,6 +41,8 @@ class TenantSession(Session):
 @event.listens_for(TenantSession, "do_orm_execute")
 def _confine(state: ORMExecuteState) -> None:
     tenant_id = getattr(state.session, "tenant_id", None)
+    if tenant_id is not None and (state.is_insert or state.is_update):
+        _refuse_strangers_values(state, tenant_id)
     if tenant_id is None or state.is_column_load or state.is_relationship_load:
         return
     state.statement = state.statement.options(
@@ -46,6 +50,24 @@ def _confine(state: ORMExecuteState) -> None:
             TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True
         )
     )
+
+
+def _refuse_strangers_values(state: ORMExecuteState, tenant_id: str) -> None:
+    """Refuse a statement that would write another tenant into a row."""
+    mapper = state.bind_mapper
+    if mapper is None or not issubclass(mapper.class_, TenantOwned):
+        return
+    if state.parameters:
+        given = state.parameters
+        rows = given if isinstance(given, Sequence) else (given,)
+        named = {row.get("tenant_id") for row in rows}
+    else:
+        statement = cast("ClauseElement", state.statement)
+        params = statement.compile(dialect=state.session.get_bind().dialect).params
+        # A value of one row is called like its column, of several tenant_id_m0, tenant_id_m1 and so on.
+        named = {value for name, value in params.items() if _VALUE.fullmatch(name)}
+    if named - {tenant_id, None}:
+        raise WrongTenant(f"a {mapper.class_.__name__} of another tenant was about to be written")
 
 
 @event.listens_for(TenantSession, "before_flush")

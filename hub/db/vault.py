@@ -16,7 +16,9 @@ import base64
 import hashlib
 import hmac
 import os
+import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +35,8 @@ from hub.settings import Settings, SettingsProblem
 
 _VERSION = b"\x01"
 _KEY_BYTES = 32
+#: A process goes on with the newest key that it knows for so long before it looks for a newer one.
+REMEMBERS_S = 15.0
 
 
 class Unreadable(RuntimeError):
@@ -93,14 +97,28 @@ def read_master_keys(settings: Settings) -> MasterKeys:
     file = settings.data_dir / "master.key"
     if not file.exists():
         _create(file)
-    return _parse(file.read_text(encoding="ascii"), str(file))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as err:
+        raise SettingsProblem(f"The master key {file} cannot be read.") from err
+    return _parse(text, str(file))
 
 
 def _create(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(file)
+    except OSError as err:
+        raise SettingsProblem(
+            f"The master key {file} cannot be written ({err.strerror}). Choose another folder with "
+            "AFTERBEEP_DATA_DIR, or give keys with AFTERBEEP_MASTER_KEYS."
+        ) from err
+
+
+def _write_new(file: Path) -> None:
     key = base64.b64encode(os.urandom(_KEY_BYTES)).decode()
-    draft = file.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(dir=file.parent)  # only its owner may read it
+    draft = Path(name)
     with os.fdopen(descriptor, "w", encoding="ascii") as out:
         out.write(f"local:{key}\n")
     try:
@@ -140,16 +158,20 @@ class Vault:
         self._lock = threading.Lock()
         self._keys: dict[tuple[str, int], AESGCM] = {}
         self._raw: dict[tuple[str, int], bytes] = {}
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, tuple[int, float]] = {}
 
     def check(self, tenant_id: str) -> None:
         """Raise KeyMissing when values of this tenant can be neither sealed nor opened."""
-        if tenant_id not in self._newest:
-            self._load(tenant_id)
+        self.newest(tenant_id)
+
+    def newest(self, tenant_id: str) -> int:
+        """Give the number of the data key that values are sealed with; one that was made elsewhere counts soon."""
+        number, until = self._newest.get(tenant_id, (0, 0.0))
+        return number if time.monotonic() < until else self._load(tenant_id)
 
     def seal(self, tenant_id: str, value: bytes, *, about: str) -> bytes:
         """Encrypt a value; ``about`` names where it is kept (``events.body:evt_…``)."""
-        number = self._newest.get(tenant_id) or self._load(tenant_id)
+        number = self.newest(tenant_id)
         nonce = os.urandom(12)
         sealed = self._keys[tenant_id, number].encrypt(nonce, value, _bound(tenant_id, about))
         return _VERSION + number.to_bytes(4) + nonce + sealed
@@ -223,7 +245,7 @@ class Vault:
                 raw = self._masters.unwrap(row.master, row.wrapped, tenant_id=tenant_id)
                 self._raw[tenant_id, row.number] = raw
                 self._keys[tenant_id, row.number] = AESGCM(raw)
-            self._newest[tenant_id] = rows[-1].number
+            self._newest[tenant_id] = (rows[-1].number, time.monotonic() + REMEMBERS_S)
             return rows[-1].number
 
     def _add_first(self, tenant_id: str) -> None:
