@@ -131,11 +131,13 @@ def new(name: str) -> None:
 @key.command()
 @click.option("--tenant", help="A tenant's slug; all tenants when not given.")
 @json_option
-def rotate(tenant: str | None, *, as_json: bool) -> None:
-    """Give tenants a new data key, and wrap all data keys with the newest master key.
+@click.pass_context
+def rotate(ctx: click.Context, tenant: str | None, *, as_json: bool) -> None:
+    """Give tenants a new data key, seal what is stored under it, and wrap all keys with the newest master key.
 
-    What is stored from now on is sealed with the new key; older values stay readable. When all is
-    wrapped with the newest master key, the others may leave AFTERBEEP_MASTER_KEYS.
+    Runs while the hub runs, and takes some seconds longer than the work for each tenant. When all
+    is wrapped with the newest master key, the others may leave AFTERBEEP_MASTER_KEYS. Exit code 1 when a
+    value could not be read; it stays as it is.
 
     \b
     Examples:
@@ -145,7 +147,7 @@ def rotate(tenant: str | None, *, as_json: bool) -> None:
     from sqlalchemy import select
 
     from hub.cli.opening import opened, tenant_id
-    from hub.db import audit
+    from hub.db import rotation
     from hub.db.tenants import Tenant
 
     rows = []
@@ -156,14 +158,10 @@ def rotate(tenant: str | None, *, as_json: bool) -> None:
             with hub.everyone("keys of all tenants are rotated") as session:
                 chosen = list(session.scalars(select(Tenant.id).order_by(Tenant.id)))
         for one in chosen:
-            wrapped, number = hub.vault.rewrap(one), hub.vault.rotate(one)
-            with hub.tenant(one) as session:
-                audit.record(
-                    session,
-                    actor="command",
-                    action="key.rotated",
-                    target=one,
-                    facts={"data_key": number, "wrapped_anew": wrapped},
-                )
-            rows.append((one, number, wrapped))
-    put_rows(("Tenant id", "Data key", "Wrapped anew"), rows, as_json=as_json)
+            wrapped = hub.vault.rewrap(one)
+            counts = rotation.rotate(hub, one)
+            unreadable = counts.pop(rotation.UNREADABLE)
+            rows.append((one, sum(counts.values()), wrapped, unreadable))
+    put_rows(("Tenant id", "Sealed anew", "Wrapped anew", "Unreadable"), rows, as_json=as_json)
+    if any(row[-1] for row in rows):
+        ctx.exit(1)

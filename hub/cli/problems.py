@@ -27,11 +27,14 @@ def explain(err: Exception) -> str | None:
         return str(err)
     if isinstance(err, PermissionError) and err.filename:
         return f"{err.filename} cannot be used: permission denied."
+    vault = sys.modules.get("hub.db.vault")  # nobody can have raised its errors otherwise
+    if vault is not None and isinstance(err, vault.Unreadable):
+        return str(err)
     return _of_database(err) or _of_redis(err)
 
 
 def _of_database(err: Exception) -> str | None:
-    sqlalchemy = sys.modules.get("sqlalchemy.exc")  # nobody can have raised it otherwise
+    sqlalchemy = sys.modules.get("sqlalchemy.exc")
     if sqlalchemy is None:
         return None
     if isinstance(err, sqlalchemy.ProgrammingError) and "does not exist" in str(err.orig):
