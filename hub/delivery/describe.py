@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, Throttled
 from connectors.record import Choice, Field, Object, Todo
 from connectors.registry import connector
 from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, FieldList
-from hub.delivery.account import Line
+from hub.delivery.account import Line, is_ours
 from hub.delivery.budget import Budget
 
 T = TypeVar("T", Object, Field)
@@ -90,6 +91,8 @@ def _known(
     try:
         found: Any = line.call(lambda account: vendor.describe(account, object_name or None))
     except ConnectorError as err:
+        if isinstance(err, Throttled) and not is_ours(err):
+            line.stay_away(err.retry_after_s)  # the account is one, whoever called
         items = _from_json(kept.content, kind) if kept else ()
         return Known(items, kept.read_at if kept else None, err.detail)
     read_at = _keep(hub, connection, object_name, found)
@@ -123,7 +126,9 @@ def _from_json(content: dict[str, Any], kind: type[T]) -> tuple[T, ...]:
 
 
 def _item(entry: dict[str, Any], kind: type[T]) -> T:
-    values = dict(entry)
+    known = {one.name for one in fields_of(kind)}
+    # What an older version remembered may hold what is not asked for any more.
+    values = {name: value for name, value in entry.items() if name in known}
     if "choices" in values:
         values["choices"] = tuple(Choice(**choice) for choice in values["choices"])
         values["references"] = tuple(values["references"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from hub.context import Hub
 from hub.db import audit
@@ -20,46 +21,70 @@ class NotWaiting(LookupError):
 
 
 def approve(hub: Hub, tenant_id: str, delivery_ids: Sequence[str], *, actor: str) -> int:
-    """Let held deliveries go; gives how many were held."""
+    """Let held deliveries go, and those whose records they need; gives how many were held."""
     with hub.tenant(tenant_id) as session:
-        connections = session.scalars(
-            update(Delivery)
-            .where(Delivery.id.in_(delivery_ids), Delivery.state == State.HELD.value)
-            .values(
-                state=State.WAITING.value,
-                due_at=now(),
-                updated_at=now(),
-                reason=None,
-                decided_by=actor,
-            )
-            .returning(Delivery.connection_id)
-        ).all()
-        if connections:
-            _audit(session, actor, "delivery.approved", delivery_ids)
-    wake(hub, sorted({one for one in connections if one}))
-    return len(connections)
+        family = _family(session, delivery_ids, State.HELD)
+        chosen = {row.id for row in family} & set(delivery_ids)
+        while more := {
+            row.id for row in family if row.id not in chosen and _is_needed(row, family, chosen)
+        }:
+            chosen |= more
+        found = [row for row in family if row.id in chosen]
+        at = now()
+        for row in found:
+            row.state, row.due_at, row.updated_at = State.WAITING.value, at, at
+            row.reason, row.decided_by = None, actor
+        session.flush()
+        if found:
+            _audit(session, actor, "delivery.approved", [row.id for row in found])
+    wake(hub, sorted({row.connection_id for row in found if row.connection_id}))
+    return len(found)
 
 
 def reject(hub: Hub, tenant_id: str, delivery_ids: Sequence[str], *, actor: str) -> int:
-    """Refuse held or parked deliveries for good, until somebody replays them; gives how many."""
+    """Refuse held or parked deliveries for good, until somebody replays them; gives how many.
+
+    What waits for the record of one of them is refused with it, since it could never be sent.
+    """
     with hub.tenant(tenant_id) as session:
-        rejected = session.scalars(
-            update(Delivery)
-            .where(
-                Delivery.id.in_(delivery_ids),
-                Delivery.state.in_((State.HELD.value, State.PARKED.value)),
+        family = _family(session, delivery_ids, State.HELD, State.PARKED, State.WAITING)
+        chosen = {
+            row.id for row in family if row.id in delivery_ids and row.state != State.WAITING.value
+        }
+        asked = frozenset(chosen)
+        while more := {
+            row.id
+            for row in family
+            if row.id not in chosen and row.is_blocked and chosen & set(row.waits_for or ())
+        }:
+            chosen |= more
+        found = [row for row in family if row.id in chosen]
+        for row in found:
+            row.state, row.updated_at, row.decided_by = State.REJECTED.value, now(), actor
+            row.reason = (
+                "A person said no" if row.id in asked else "A person said no to what it needs"
             )
-            .values(
-                state=State.REJECTED.value,
-                updated_at=now(),
-                reason="A person said no",
-                decided_by=actor,
-            )
-            .returning(Delivery.id)
-        ).all()
-        if rejected:
-            _audit(session, actor, "delivery.rejected", rejected)
-    return len(rejected)
+        session.flush()
+        if found:
+            _audit(session, actor, "delivery.rejected", [row.id for row in found])
+    return len(found)
+
+
+def _family(
+    session: TenantSession, delivery_ids: Sequence[str], *states: State
+) -> Sequence[Delivery]:
+    """Give the rows in these states of all events that the deliveries belong to, locked."""
+    events = select(Delivery.event_id).where(Delivery.id.in_(delivery_ids))
+    return session.scalars(
+        select(Delivery)
+        .where(Delivery.event_id.in_(events), Delivery.state.in_([one.value for one in states]))
+        .order_by(Delivery.id)
+        .with_for_update()
+    ).all()
+
+
+def _is_needed(row: Delivery, family: Sequence[Delivery], chosen: set[str]) -> bool:
+    return any(row.id in (other.waits_for or ()) for other in family if other.id in chosen)
 
 
 def choose(
@@ -85,7 +110,8 @@ def choose(
         text = hub.vault.open_text(
             tenant_id, row.candidates, about=f"deliveries.candidates:{row.id}"
         )
-        if record_id is not None and f'"id": "{record_id}"' not in text:
+        offered = {one["id"] for one in json.loads(text)}
+        if record_id is not None and record_id not in offered:
             raise NotWaiting("This record was not among the candidates.")
         row.chosen_record_id = record_id if record_id is not None else NEW_RECORD
         row.state, row.due_at, row.updated_at = State.WAITING.value, now(), now()

@@ -45,6 +45,8 @@ def ledger(hub: Hub, tenant_id: str | None = None) -> Ledger:
 
 
 def _count(session: TenantSession) -> Ledger:
+    # One moment for all sums, or they would never agree while events come in.
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     events = session.scalar(select(func.count()).select_from(StoredEvent)) or 0
     planned = session.scalar(select(func.coalesce(func.sum(StoredEvent.planned), 0))) or 0
     by_state = {state.value: 0 for state in State}

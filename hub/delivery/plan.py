@@ -11,24 +11,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal, Self
-
-from sqlalchemy import Engine, select
 
 from hub.context import Hub
 from hub.db.base import new_id
-from hub.db.connections import Connection
 from hub.db.deliveries import State
 from hub.db.engine import run
-from hub.db.mappings import FieldMapping
-from hub.db.tenants import Tenant
 from hub.delivery.bell import bell
-from hub.delivery.compiled import compiled
-from mappings.event import Event, UrgencyLevel, with_transcript_text
-from mappings.render import Compiled
+from hub.delivery.playbook import Row, playbook, rows_for
+from mappings.event import Event, with_transcript_text
 
-_URGENT = {UrgencyLevel.HIGH.value, UrgencyLevel.CRITICAL.value}
 _TRIES = 5
 _CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
@@ -60,146 +52,6 @@ class Accepted:
     id: str
     status: Literal["accepted", "known", "conflict"]
     deliveries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """A published mapping of a tenant that events are planned by."""
-
-    mapping_id: str
-    version: int
-    connection_id: str
-    compiled: Compiled
-
-
-@dataclass(frozen=True, slots=True)
-class Playbook:
-    """All that decides what an event of a tenant leads to, at one plan revision."""
-
-    revision: int
-    dropped_buckets: frozenset[str]
-    active: tuple[Active, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A delivery row to be written."""
-
-    id: str
-    event_id: str
-    connection_id: str | None
-    mapping_id: str | None
-    mapping_version: int | None
-    step: str
-    object: str | None
-    key: str
-    state: State
-    is_urgent: bool
-    waits_for: tuple[str, ...]
-    reason: str | None
-
-
-def key_of(event_id: str, mapping_id: str, step: str) -> str:
-    """Derive the key under which the vendor knows this write; the mapping's version is not part of it."""
-    digest = hashlib.sha256(f"{event_id}/{mapping_id}/{step}".encode()).hexdigest()
-    return f"ab{digest[:30]}"
-
-
-def rows_for(playbook: Playbook, event_id: str, facts: dict[str, Any]) -> list[Row]:
-    """Plan one event: a row per step of each mapping that applies, or one dropped row when none does."""
-    bucket = facts["bucket"]
-    is_urgent = facts["urgency"]["level"] in _URGENT
-    rows: list[Row] = []
-    for active in playbook.active:
-        if not active.compiled.matches(facts):
-            continue
-        is_dropped = bucket in playbook.dropped_buckets
-        rows += _steps(active, event_id, facts, is_urgent=is_urgent, is_dropped=is_dropped)
-    if rows:
-        return rows
-    why = (
-        f"Voicemails in the bucket {bucket} are dropped."
-        if bucket in playbook.dropped_buckets
-        else "No mapping applies to this voicemail."
-    )
-    return [
-        Row(
-            id=new_id("dlv"),
-            event_id=event_id,
-            connection_id=None,
-            mapping_id=None,
-            mapping_version=None,
-            step="",
-            object=None,
-            key=key_of(event_id, "", ""),
-            state=State.DROPPED,
-            is_urgent=is_urgent,
-            waits_for=(),
-            reason=why,
-        )
-    ]
-
-
-def _steps(
-    active: Active, event_id: str, facts: dict[str, Any], *, is_urgent: bool, is_dropped: bool
-) -> list[Row]:
-    state, why = State.WAITING, None
-    if is_dropped:
-        state, why = State.DROPPED, f"Voicemails in the bucket {facts['bucket']} are dropped."
-    elif active.compiled.needs_approval(facts):
-        state, why = State.HELD, "A person approves this first."
-    ids = {step.id: new_id("dlv") for step in active.compiled.steps}
-    return [
-        Row(
-            id=ids[step.id],
-            event_id=event_id,
-            connection_id=active.connection_id,
-            mapping_id=active.mapping_id,
-            mapping_version=active.version,
-            step=step.id,
-            object=step.object,
-            key=key_of(event_id, active.mapping_id, step.id),
-            state=state,
-            is_urgent=is_urgent,
-            waits_for=tuple(ids[other] for other in step.depends_on),
-            reason=why,
-        )
-        for step in active.compiled.steps
-    ]
-
-
-_PLAYBOOKS: dict[tuple[Engine, str], Playbook] = {}
-_PLAYBOOKS_LOCK = Lock()
-
-
-def playbook(hub: Hub, tenant_id: str, *, is_fresh: bool = False) -> Playbook:
-    """Give what a tenant's events are planned by, as remembered, or read anew when ``is_fresh``."""
-    key = (hub.engine, tenant_id)
-    with _PLAYBOOKS_LOCK:
-        found = _PLAYBOOKS.get(key)
-    if found is None or is_fresh:
-        found = _read_playbook(hub, tenant_id)
-        with _PLAYBOOKS_LOCK:
-            _PLAYBOOKS[key] = found
-    return found
-
-
-def _read_playbook(hub: Hub, tenant_id: str) -> Playbook:
-    with hub.tenant(tenant_id) as session:
-        tenant = session.scalars(select(Tenant).where(Tenant.id == tenant_id)).one()
-        found = session.scalars(
-            select(FieldMapping)
-            .join(Connection, Connection.id == FieldMapping.connection_id)
-            .where(FieldMapping.is_active, FieldMapping.archived_at.is_(None))
-            .order_by(FieldMapping.created_at, FieldMapping.id)
-        ).all()
-    active = tuple(
-        Active(
-            row.id, row.version, row.connection_id, compiled(hub, tenant_id, row.id, row.version)
-        )
-        for row in found
-    )
-    return Playbook(tenant.plan_revision, tenant.dropped_buckets, active)
 
 
 _ACCEPT = """

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.context import Hub
 from hub.db.deliveries import Delivery, State
 from hub.db.events import StoredEvent
-from hub.delivery.plan import Row, playbook, rows_for
+from hub.db.vault import Unreadable
+from hub.delivery.playbook import Row, playbook, rows_for
 from hub.delivery.wake import wake
 from mappings.event import with_transcript_text
 
@@ -19,8 +20,8 @@ from mappings.event import with_transcript_text
 def replan(hub: Hub, tenant_id: str, event_ids: Sequence[str]) -> int:
     """Plan events anew where a mapping applies now; gives how many delivery rows were added.
 
-    The placeholder row of an event that led to nothing is replaced by the planned rows; rows that
-    exist stay as they are.
+    The placeholder rows of an event that led to nothing are replaced by the planned rows; rows that
+    exist stay as they are, and so does an event whose body cannot be read.
     """
     current = playbook(hub, tenant_id, is_fresh=True)
     connections: set[str] = set()
@@ -30,10 +31,13 @@ def replan(hub: Hub, tenant_id: str, event_ids: Sequence[str]) -> int:
             select(StoredEvent).where(StoredEvent.id.in_(event_ids)).with_for_update()
         ).all()
         for event in events:
-            plain = hub.vault.open(tenant_id, event.body, about=f"events.body:{event.id}")
-            facts = with_transcript_text(json.loads(plain)["data"])
-            rows = [row for row in rows_for(current, event.id, facts) if row.connection_id]
-            if not rows:
+            try:
+                plain = hub.vault.open(tenant_id, event.body, about=f"events.body:{event.id}")
+                facts = with_transcript_text(json.loads(plain)["data"])
+            except (Unreadable, ValueError, LookupError, TypeError):
+                continue
+            rows = rows_for(current, event.id, facts)
+            if not any(row.connection_id for row in rows):
                 continue
             session.execute(
                 delete(Delivery).where(

@@ -32,7 +32,10 @@ _CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which deliveries; all that is given must hold. Times are of the last change of the row."""
+    """Which deliveries; all that is given must hold. Times are of the last change of the row.
+
+    What a person refused is only meant when it is named, by its state or its id.
+    """
 
     delivery_ids: Sequence[str] = ()
     event_id: str | None = None
@@ -44,9 +47,9 @@ class Selection:
 
     def where(self) -> list[ColumnElement[bool]]:
         """Give the conditions; the tenant's is added by the session."""
-        found: list[ColumnElement[bool]] = [
-            Delivery.state.in_([state.value for state in REPLAYABLE])
-        ]
+        is_named = bool(self.state or self.delivery_ids)
+        states = [one.value for one in REPLAYABLE if is_named or one is not State.REJECTED]
+        found: list[ColumnElement[bool]] = [Delivery.state.in_(states)]
         if self.delivery_ids:
             found.append(Delivery.id.in_(self.delivery_ids))
         if self.event_id:
@@ -116,8 +119,14 @@ def replay(
             )
         wake(hub, sorted({row.connection_id for row in planned if row.connection_id}))
         total += sent
-        if version == "newest" and unplanned:
-            total += replan(hub, tenant_id, [row.event_id for row in unplanned])
+        # What is parked because its mapping could not be read has no version that could be kept.
+        anew = [
+            row.event_id
+            for row in unplanned
+            if version == "newest" or row.state == State.PARKED.value
+        ]
+        if anew:
+            total += replan(hub, tenant_id, anew)
     return total
 
 
@@ -125,6 +134,9 @@ def _send_again(session: TenantSession, rows: Sequence[Delivery], version: Versi
     newest = _newest(session, rows) if version == "newest" else {}
     ids_with_record = _with_record(session, rows)
     at = now()
+    blocked = {
+        row.id for row in rows if any(one not in ids_with_record for one in row.waits_for or ())
+    }
     values: list[dict[str, Any]] = [
         {
             "id": row.id,
@@ -132,9 +144,10 @@ def _send_again(session: TenantSession, rows: Sequence[Delivery], version: Versi
             "due_at": at,
             "updated_at": at,
             "mapping_version": newest.get(row.mapping_id or "", row.mapping_version),
-            "is_blocked": any(other not in ids_with_record for other in row.waits_for or ()),
+            "is_blocked": row.id in blocked,
+            "attempts": 0,
             "first_failed_at": None,
-            "reason": None,
+            "reason": "It waits for the record of another step" if row.id in blocked else None,
             "reason_path": None,
             "detail": None,
             "candidates": None,
