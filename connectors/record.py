@@ -119,7 +119,7 @@ class OAuth:
     revoke_url: str | None
     scopes: tuple[str, ...]
     has_pkce: bool = True
-    token_auth: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+    token_auth: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # noqa: S105 - the name of a way to authenticate
     keeps: tuple[str, ...] = ()
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     default_lifetime_s: float = 3600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,16 @@ from hub.settings import load
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Services]:
-    """Embedded servers in a folder of their own, once per session."""
-    folder = tmp_path_factory.mktemp("servers")
-    started = embedded.start(load(data_dir=folder, database_url=None, redis_url=None))
-    yield started
-    started.stop()
+def services() -> Iterator[embedded.Services]:
+    """Embedded servers in a folder of their own, once per session.
+
+    The folder is not pytest's: run by root, PostgreSQL runs as a user of its own, and every pytest
+    that starts closes pytest's folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="afterbeep-", ignore_cleanup_errors=True) as folder:
+        started = embedded.start(load(data_dir=Path(folder), database_url=None, redis_url=None))
+        yield started
+        started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Voice: from what a caller said to one canonical event."""

@@ -8,6 +8,6 @@ from hub.context import process_hub
 from hub.delivery import send
 
 if __name__ == "__main__":
-    print("draining", flush=True)
+    sys.stdout.write("draining\n")
+    sys.stdout.flush()
     send.drain(process_hub(), sys.argv[1])
-    print("drained", flush=True)
