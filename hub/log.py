@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,11 +18,16 @@ import structlog
 
 _PERSONAL = re.compile(
     r"""
-    [\w.+-]+@[\w-]+\.[\w.-]+                # e-mail address
-    | \+\d[\d\s().-]{7,}\d                   # international telephone number
-    | \(?\b\d{3}\)?[\s.-]\d{3}[\s.-]\d{4}\b  # North American telephone number
-    | \bBearer\s+[^\s"',]+                   # authorisation header
-    | \bab_(?:live|test)_[A-Za-z0-9_-]+      # our own API keys
+    \S+@\S+\.\S+                             # e-mail address, or an address with a password
+    | \+\d(?:[\s().\-/]{0,3}\d){6,14}          # international telephone number
+    | (?<!\w)\(?\d(?:[\s()\-/]{0,3}\d){8,14}(?!\w)  # national telephone number
+    | \(?\b\d{3}\)?[\s.-]\d{3}[\s.-]\d{4}\b   # North American telephone number
+    | \b(?:Bearer|Basic)\s+[^\s"',]+         # authorisation header
+    | \bab_(?:live|test)_[A-Za-z0-9_-]+       # our own API keys
+    | \beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?       # JSON web token
+    | \b00D\w{9,15}![\w.]+                   # session of a Salesforce org
+    # a secret in an address or a form
+    | \b(?:\w*token|\w*secret|password|code|state|code_verifier)=[^\s&"',]+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -45,17 +50,48 @@ _SECRET_KEYS = frozenset(
     }
 )
 
+#: Loggers that bring handlers of their own, whose lines would pass beside the net.
+_OTHER_WRITERS = ("gunicorn.access", "gunicorn.error", "rq.worker")
+#: So many places of an error are logged.
+_FRAMES = 5
+
 
 def redact(value: object) -> object:
-    """Blot out personal data and secrets in a string; other values pass unchanged."""
-    return _PERSONAL.sub("[redacted]", value) if isinstance(value, str) else value
+    """Blot out personal data and secrets in text, also inside of tables and lists; other values pass unchanged."""
+    if isinstance(value, str):
+        return _PERSONAL.sub("[redacted]", value)
+    if isinstance(value, Mapping):
+        return {key: _redact_named(key, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(inner) for inner in value]
+    if isinstance(value, BaseException):
+        return type(value).__name__  # its message may quote anything
+    return value
+
+
+def _redact_named(name: object, value: object) -> object:
+    return "[redacted]" if str(name).lower() in _SECRET_KEYS else redact(value)
+
+
+def _without_message(
+    _logger: object, _name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Tell an error by its class and its places: its message may quote what a caller said."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    err = given[1] if isinstance(given, tuple) else given
+    if isinstance(err, BaseException):
+        event.setdefault("error", type(err).__name__)
+        event.setdefault("where", places(err))
+    return event
 
 
 def _redact_all(
     _logger: object, _name: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        event[key] = "[redacted]" if key.lower() in _SECRET_KEYS else redact(value)
+        event[key] = _redact_named(key, value) if key != "timestamp" else value
     return event
 
 
@@ -75,7 +111,7 @@ def configure(*, level: str = "info", style: str = "json", stream: TextIO | None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _without_message,
         _redact_all,
     ]
     renderer: Any = (
@@ -100,6 +136,10 @@ def configure(*, level: str = "info", style: str = "json", stream: TextIO | None
     root = logging.getLogger()
     root.handlers[:] = [backend]
     root.setLevel(logging.WARNING)
+    for name in _OTHER_WRITERS:
+        other = logging.getLogger(name)
+        other.handlers.clear()
+        other.propagate = True
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
@@ -108,10 +148,10 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def where(err: BaseException) -> str:
-    """Tell where an error was raised, as module and line: what is safe to log when its message is not."""
-    frames = traceback.extract_tb(err.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+def places(err: BaseException) -> list[str]:
+    """Give the innermost places of an error, the place where it was raised last."""
+    frames = traceback.extract_tb(err.__traceback__)[-_FRAMES:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 bind = structlog.contextvars.bind_contextvars

@@ -120,7 +120,7 @@ def render(
                 "row could not be rendered",
                 delivery_id=row.id,
                 error=type(err).__name__,
-                where=log.where(err),
+                where=log.places(err),
             )
             failed[row.id] = Unrenderable(
                 "Afterbeep itself failed on this row; we have been told.", path=None

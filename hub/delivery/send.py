@@ -219,7 +219,7 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
 def _defect(vendor: Connector, err: Exception) -> ContractBroken:
     # Without the message: it may quote what the vendor said, or the caller.
     _LOG.error(
-        "connector failed", connector=vendor.name, error=type(err).__name__, where=log.where(err)
+        "connector failed", connector=vendor.name, error=type(err).__name__, where=log.places(err)
     )
     return ContractBroken("The connector failed on the vendor's answer; we have been told.")
 
