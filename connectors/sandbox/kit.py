@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
@@ -18,6 +19,8 @@ from connectors.sandbox.oauth import Grant, OAuthRules, OAuthServer, SandboxAcco
 from connectors.sandbox.page import View, pages
 from connectors.sandbox.store import Store
 from connectors.sandbox.switches import switches
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 __all__ = ["Answers", "Sandbox", "View"]
 
@@ -131,6 +134,8 @@ class Sandbox:
 
     def _before(self) -> BaseResponse | None:
         g.faults = []
+        if self._is_strange():
+            return make_response("This sandbox answers this machine's own programs and pages.", 403)
         if not self._is_vendors():
             return None
         g.faults = self.faults.strike(request.method, request.path)
@@ -155,6 +160,18 @@ class Sandbox:
         for fault in g.faults:
             response = _spoil(response, fault)
         return response
+
+    def _is_strange(self) -> bool:
+        """Say whether some other web site makes a browser on this machine send this.
+
+        A name of its own that leads here could read the records, and a form of its own could clear them.
+        """
+        host = urlsplit(f"//{request.host}").hostname
+        if host not in {*_LOOPBACK, urlsplit(self.public_url).hostname}:
+            return True
+        origin = request.headers.get("Origin")
+        is_change = request.method not in {"GET", "HEAD", "OPTIONS"}
+        return is_change and origin is not None and urlsplit(origin).netloc != request.host
 
     def _is_vendors(self) -> bool:
         """Say whether this request is for the vendor's API and not for the kit's own pages."""
