@@ -61,7 +61,10 @@ class Speaker(StrEnum):
 class Part(BaseModel):
     """A part of an event; unknown keys are refused, so that a typing error is seen at once."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    # A number like 1e999 is read as infinity, which no JSON that we write later can say.
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False
+    )
 
 
 class Recording(Part):
