@@ -21,7 +21,7 @@ from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id, now
 from hub.db.connections import ConnectFlow, Connection, Health
-from hub.db.people import Membership
+from hub.db.people import Membership, Role
 from hub.db.tenants import touch_plan
 from hub.oauth.client import (
     NotSetUp,
@@ -139,13 +139,18 @@ def _take_flow(hub: Hub, person_id: str, state: str) -> ConnectFlow:
 
 
 def _check_member(hub: Hub, flow: ConnectFlow) -> None:
-    """Refuse somebody who was taken out of the tenant while they were at the vendor's page."""
+    """Refuse somebody who was taken out of the tenant, or may do less there, since they left for the vendor.
+
+    The company that they look at now may be another one.
+    """
     with hub.tenant(flow.tenant_id) as session:
-        is_member = session.scalars(
-            select(Membership.id).where(Membership.person_id == flow.person_id)
+        role = session.scalars(
+            select(Membership.role).where(Membership.person_id == flow.person_id)
         ).first()
-    if is_member is None:
+    if role is None:
         raise ConnectProblem("You do not belong to this company any more; nothing was connected.")
+    if not Role(role).covers(Role.ADMIN):
+        raise ConnectProblem("Only owners and admins connect accounts; nothing was connected.")
 
 
 def _hash(state: str) -> str:
