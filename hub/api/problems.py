@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
@@ -26,7 +24,6 @@ from werkzeug.exceptions import HTTPException
 from hub import log
 
 MEDIA_TYPE: Final = "application/problem+json"
-_FRAMES: Final = 8
 _TRY_AGAIN_S: Final = 5
 _log = log.get(__name__)
 
@@ -198,13 +195,11 @@ def _unreachable(error: Exception) -> Response:
 
 
 def _broken(error: Exception) -> Response:
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    # The message of an exception may quote a caller, so only places are logged.
     _log.error(
         "request failed",
         endpoint=request.endpoint,
         kind=type(error).__name__,
-        where=[f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
+        where=log.places(error),  # its message may quote a caller
     )
     return answer(Refused("internal", KINDS["internal"].advice))
 

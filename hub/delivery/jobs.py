@@ -6,11 +6,23 @@ from hub import log
 from hub.context import process_hub
 from hub.delivery import send
 
+_LOG = log.get(__name__)
+
+
+class DrainFailed(RuntimeError):
+    """A drain broke; our log says where. The rows that it held are taken back by the next one."""
+
 
 def drain(connection_id: str) -> None:
-    """Send what is due on a connection."""
+    """Send what is due on a connection; raises DrainFailed.
+
+    RQ logs the words of an error and keeps them in Redis. Those of the database quote rows, so they end here.
+    """
     log.bind(connection_id=connection_id)
     try:
         send.drain(process_hub(), connection_id)
+    except Exception as err:  # noqa: BLE001 - the boundary of the job
+        _LOG.error("drain failed", kind=type(err).__name__, where=log.places(err))
+        raise DrainFailed from None
     finally:
         log.clear()

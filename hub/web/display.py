@@ -97,7 +97,12 @@ def zone(name: str) -> tzinfo:
 
 def _here(at: datetime) -> datetime:
     me = who()
-    return at.astimezone(zone(me.timezone) if me else UTC)
+    try:
+        return at.astimezone(zone(me.timezone) if me else UTC)
+    except (
+        OverflowError
+    ):  # the first and the last day that there is, in a zone where it is another one
+        return at
 
 
 def clock(at: datetime | None) -> str:
@@ -211,6 +216,8 @@ def phone(value: str | None) -> Markup:
 
 def link(url: str | None) -> str | None:
     """Give a vendor's address when a browser may follow it, else None."""
-    if url and urlsplit(url).scheme in {"https", "http"}:
-        return url
-    return None
+    try:
+        is_safe = bool(url) and urlsplit(url).scheme in {"https", "http"}
+    except ValueError:  # such as https://[
+        return None
+    return url if is_safe else None

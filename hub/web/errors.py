@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
-
 from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from hub import log
 from hub.web.headers import protect
 
 _log = log.get(__name__)
-_FRAMES = 8
 
 _SENTENCES = {
     400: ("We could not read that", "The address or form is not complete. Go back and try again."),
@@ -38,7 +33,7 @@ _SENTENCES = {
 def add_pages(app: Flask) -> None:
     """Answer errors with pages; whatever happens under ``/v1/`` passes unchanged."""
     app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(SQLAlchemyError, _broken)
+    app.register_error_handler(Exception, _broken)
     app.register_error_handler(500, _broken)
 
 
@@ -61,17 +56,11 @@ def _broken(error: Exception) -> ResponseReturnValue:
         "page failed",
         endpoint=request.endpoint,
         kind=type(cause).__name__,
-        where=_where(cause),
+        where=log.places(cause),  # its message may quote a caller
     )
     if not is_for_people(request.path):
         return error if isinstance(error, HTTPException) else InternalServerError()
     return _page(500, None, has_shell=False)
-
-
-def _where(cause: BaseException) -> list[str]:
-    """Give the innermost places of a failure; its message may quote a caller, so it is not logged."""
-    frames = traceback.extract_tb(cause.__traceback__)[-_FRAMES:]
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _page(status: int, detail: str | None, *, has_shell: bool = True) -> Response:

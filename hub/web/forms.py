@@ -32,10 +32,12 @@ def set_up_cookies(app: Flask, hub: Hub) -> None:
     keys = [hmac.new(key, _COOKIE_PURPOSE, hashlib.sha256).digest() for key in masters]
     app.secret_key = keys[0]
     app.config["SECRET_KEY_FALLBACKS"] = keys[1:]
-    app.config["SESSION_COOKIE_NAME"] = "afterbeep_page"
+    is_secure = hub.settings.base_url.startswith("https://")
+    # The prefix keeps other hosts of the same domain from planting a form token of their own.
+    app.config["SESSION_COOKIE_NAME"] = "__Host-afterbeep_page" if is_secure else "afterbeep_page"
     app.config["SESSION_COOKIE_HTTPONLY"] = True
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-    app.config["SESSION_COOKIE_SECURE"] = hub.settings.base_url.startswith("https://")
+    app.config["SESSION_COOKIE_SECURE"] = is_secure
 
 
 def token() -> str:

@@ -232,7 +232,9 @@ def _editor(
     conflict: Saved | None = None,
     changes: list[tuple[str, str]] | None = None,
 ) -> str:
-    recent = reading.inbox(the_hub(), viewer().tenant_id, Filters(), None, size=_RECENT).items
+    me, hub = viewer(), the_hub()
+    recent = reading.inbox(hub, me.tenant_id, Filters(), None, size=_RECENT).items
+    reading.note_listed(hub, me, recent)
     if not draft.event_id:
         bodies = {one.row.id: one.data for one in recent if one.is_readable}
         draft.event_id = editor.first_match(draft.text, bodies) or ""

@@ -58,6 +58,7 @@ def show() -> ResponseReturnValue:
         ).all()
         sums = _sums(session)
     latest = reading.inbox(hub, me.tenant_id, Filters(), None, size=_LATEST)
+    reading.note_listed(hub, me, latest.items)
     return render_template(
         "overview.html",
         accounts=accounts,

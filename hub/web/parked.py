@@ -41,9 +41,10 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> ResponseReturnValue:
     """List what is held or parked, the latest first in each group."""
-    hub, tenant_id = the_hub(), viewer().tenant_id
-    held = reading.waiting_for_people(hub, tenant_id, [State.HELD.value], size=_SHOWN)
-    parked = reading.waiting_for_people(hub, tenant_id, [State.PARKED.value], size=_SHOWN)
+    hub, me = the_hub(), viewer()
+    held = reading.waiting_for_people(hub, me.tenant_id, [State.HELD.value], size=_SHOWN)
+    parked = reading.waiting_for_people(hub, me.tenant_id, [State.PARKED.value], size=_SHOWN)
+    reading.note_listed(hub, me, [voicemail for _, voicemail in (*held, *parked)])
     return render_template(
         "parked/list.html",
         held=held,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -17,14 +17,17 @@ from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import defer, load_only
 
 from hub.context import Hub
+from hub.db import audit
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
 from hub.db.mappings import FieldMapping
+from hub.db.people import Viewer
 from hub.db.tenancy import TenantSession
 from hub.db.vault import Unreadable
 
 PAGE_SIZE = 25
+_MOST_SCORE = 100
 
 Order = Literal["newest", "urgent"]
 
@@ -168,8 +171,9 @@ def _read_cursor(text: str | None) -> tuple[int, datetime, str] | None:
     try:
         score, at, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         moment = datetime.fromisoformat(at)
-        return (int(score), moment, str(row_id)) if moment.tzinfo else None
-    except (ValueError, TypeError, binascii.Error):
+        is_ours = moment.tzinfo is not None and isinstance(score, int) and abs(score) <= _MOST_SCORE
+        return (score, moment, str(row_id).replace("\0", "")) if is_ours else None
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         return None
 
 
@@ -260,6 +264,21 @@ def one(hub: Hub, session: TenantSession, event_id: str) -> Voicemail | None:
         return None
     done = deliveries_of(session, [row.id]).get(row.id, ())
     return opened(hub, row, tuple(with_sentences(hub, each) for each in done))
+
+
+def note_listed(hub: Hub, me: Viewer, voicemails: Iterable[Voicemail]) -> None:
+    """Write down who saw the summaries of which voicemails, for tenants with health data."""
+    seen = list(dict.fromkeys(one.row.id for one in voicemails if one.is_readable))
+    if not (me.is_phi and seen):
+        return
+    with hub.tenant(me.tenant_id) as session:
+        audit.record(
+            session,
+            actor=me.actor,
+            action="voicemails.listed",
+            target=seen[0] if len(seen) == 1 else f"{len(seen)} voicemails",
+            facts={"events": seen},
+        )
 
 
 def waiting_for_people(

@@ -129,12 +129,20 @@ def _start(
             found, actor=f"person:{person_id}", action="person.signed_in", target=person_id
         )
     session.pop("form", None)
+    _end_other()
     with the_hub().everyone("the sign-in that has just begun") as found:
         g.viewer = people.viewer(found, token=token, lasts=sign_in_lasts())
     answer = make_response(following())
     _set(answer, cookie_name(), token, max_age=int(people.LONGEST.total_seconds()))
     _set(answer, "afterbeep_company", tenant_id, max_age=_YEAR_S)
     return answer
+
+
+def _end_other() -> None:
+    """End the sign-in that this browser had until now: nobody can reach its token any more."""
+    if before := who():
+        with the_hub().tenant(before.tenant_id) as found:
+            people.end_sign_in(found, before.sign_in_id)
 
 
 def _set(answer: Response, name: str, value: str, *, max_age: int) -> None:
@@ -167,8 +175,6 @@ def switch() -> ResponseReturnValue:
     seat = next((place for place in me.seats if place.tenant_id == wanted), None)
     if seat is None:
         abort(404)
-    with the_hub().tenant(me.tenant_id) as found:
-        people.end_sign_in(found, me.sign_in_id)
     flash(f"You are looking at {seat.tenant_name}.")
     return _start(me.person_id, seat.tenant_id, _to_overview)
 

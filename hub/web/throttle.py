@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from redis.exceptions import RedisError
 
@@ -47,13 +48,24 @@ def counted(hub: Hub, *, email: str, address: str) -> Iterator[Try]:
     Raises TooManyTries above ``sign_ins_per_minute`` failures of the account or the address.
     """
     account = hashlib.sha256(plain_email(email).encode()).hexdigest()[:32]
-    keys = (f"sign-in:account:{account}", f"sign-in:address:{address}")
+    keys = (f"sign-in:account:{account}", f"sign-in:address:{_network(address)}")
     for key in keys:
         _count(hub, key)
     attempt = Try()
     yield attempt
     if attempt.is_right:
         _uncount(hub, keys)
+
+
+def _network(address: str) -> str:
+    """Give what one sender has: an IPv4 address, or the /64 network from which IPv6 addresses are taken at will."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(found)
 
 
 def _count(hub: Hub, key: str) -> None:

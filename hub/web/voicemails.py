@@ -33,9 +33,10 @@ def show() -> ResponseReturnValue:
         state=_one_of("state", Words.state),
         order=cast("Order", _one_of("order", ("newest", "urgent")) or "newest"),
     )
-    tenant_id = viewer().tenant_id
-    page = reading.inbox(the_hub(), tenant_id, wanted, request.args.get("after"))
-    has_any = bool(page.items) or _has_any(tenant_id)
+    me, hub = viewer(), the_hub()
+    page = reading.inbox(hub, me.tenant_id, wanted, request.args.get("after"))
+    reading.note_listed(hub, me, page.items)
+    has_any = bool(page.items) or _has_any(me.tenant_id)
     return render_template("voicemails/list.html", page=page, filters=wanted, has_any=has_any)
 
 
