@@ -28,6 +28,7 @@ from hub.settings import Settings, SettingsProblem
 _DATABASE = "afterbeep"
 _SOCKET_PATH_LIMIT = 100  # a Unix socket's path may have 107 bytes
 _START_S = 10.0
+_OWNERS_ONLY = "0700"
 
 
 @dataclass(slots=True)
@@ -123,11 +124,24 @@ def _start_postgresql(parent: Path) -> tuple[Any, str]:
             ).fetchone()
             if not found:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+            _close_to_others(connection)
     except psycopg.Error as err:
         raise SettingsProblem(
             f"The embedded PostgreSQL does not answer; its log is {folder / 'log'}."
         ) from err
     return server, server.get_uri(database=_DATABASE)
+
+
+def _close_to_others(connection: psycopg.Connection[Any]) -> None:
+    """Let only its own user connect: it trusts whoever does, and a long path puts the socket elsewhere."""
+    shown = connection.execute("show unix_socket_permissions").fetchone()
+    if shown == (_OWNERS_ONLY,):
+        return
+    connection.execute(
+        sql.SQL("alter system set unix_socket_permissions = {}").format(sql.Literal(_OWNERS_ONLY))
+    )  # that counts from its next start on
+    place = connection.info
+    Path(place.host, f".s.PGSQL.{place.port}").chmod(int(_OWNERS_ONLY, 8))
 
 
 def _server(folder: Path) -> Any:

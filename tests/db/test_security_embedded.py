@@ -8,8 +8,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from hub import embedded
+from hub.context import Hub
 from hub.settings import SettingsProblem, load
 
 
@@ -22,6 +24,19 @@ def test_data_folder_is_its_users_alone(tmp_path: Path) -> None:
     ).stop()
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_postgresql_is_its_users_alone(hub: Hub) -> None:
+    """It trusts whoever reaches its socket, so nobody else does: now, and when it is started again."""
+    with hub.engine.connect() as connection:
+        place = connection.connection.driver_connection.info
+        kept = connection.execute(
+            text("select setting from pg_file_settings where name = 'unix_socket_permissions'")
+        ).scalars()
+
+        assert list(kept) == ["0700"]
+    mode = Path(place.host, f".s.PGSQL.{place.port}").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a socket of another user")
