@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.errors import ConnectorError, ContractBroken, Rejected
 from connectors.record import JSON, Outcome, RecordId, Write
+from connectors.salesforce import soql
 from connectors.salesforce.calls import Calls
 from connectors.salesforce.lookup import KEY_FIELD
 from connectors.salesforce.refusals import record_url, refused_record
@@ -48,9 +49,13 @@ class _Batch:
     """Sends records of one object by one of the two calls."""
 
     def __init__(self, calls: Calls, base_url: str, object_name: str, *, is_update: bool) -> None:
+        try:
+            # It becomes part of an address, where a slash would lead to another resource.
+            self._object = soql.name(object_name)
+        except ValueError as err:
+            raise Rejected(f'Salesforce has no object "{object_name}".', code="NOT_FOUND") from err
         self._calls = calls
         self._base_url = base_url
-        self._object = object_name
         self._is_update = is_update
 
     def send(self, writes: Sequence[Write]) -> list[Outcome]:
