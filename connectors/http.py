@@ -190,9 +190,10 @@ def is_allowed_base(base_url: str, hosts: Iterable[str], *, allow_loopback: bool
 
 _SECRETS = re.compile(
     r"(?i)(bearer\s+\S+|(?:access|refresh)_token\S*|\b00D[\w]{9,15}![\w.]+)"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<!\w)\+?\d[\d ().-]{6,}\d(?!\w)"
+    r"|(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+|(?<!\w)\+?\d[\d ().-]{6,}\d(?!\w)"
 )
 _HIDDEN = "…"
+_LONGEST_CHARS = 4_000
 _MIN_HIDDEN_CHARS = 3
 
 
@@ -204,7 +205,7 @@ def redacted(sentence: str, values: Iterable[object] = (), *, max_chars: int = 4
     texts = {text for text in _texts(values) if len(text) >= _MIN_HIDDEN_CHARS}
     for text in sorted(texts, key=len, reverse=True):
         sentence = sentence.replace(text, _HIDDEN)
-    return _SECRETS.sub(_HIDDEN, sentence)[:max_chars]
+    return _SECRETS.sub(_HIDDEN, sentence[:_LONGEST_CHARS])[:max_chars]
 
 
 def _texts(values: Iterable[object]) -> Iterator[str]:

@@ -18,7 +18,7 @@ import structlog
 
 _PERSONAL = re.compile(
     r"""
-    \S+@\S+\.\S+                             # e-mail address, or an address with a password
+    (?<![^\s@])[^\s@]++@\S+                  # e-mail address, or an address with a password
     | \+\d(?:[\s().\-/]{0,3}\d){6,14}          # international telephone number
     | (?<!\w)\(?\d(?:[\s()\-/]{0,3}\d){8,14}(?!\w)  # national telephone number
     | \(?\b\d{3}\)?[\s.-]\d{3}[\s.-]\d{4}\b   # North American telephone number
@@ -31,6 +31,8 @@ _PERSONAL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+#: Longer text is cut: nobody reads it, and looking through what a stranger sent must not take long.
+_LONGEST_CHARS = 4_000
 _SECRET_KEYS = frozenset(
     {
         "access_token",
@@ -59,7 +61,8 @@ _FRAMES = 5
 def redact(value: object) -> object:
     """Blot out personal data and secrets in text, also inside of tables and lists; other values pass unchanged."""
     if isinstance(value, str):
-        return _PERSONAL.sub("[redacted]", value)
+        cut = value if len(value) <= _LONGEST_CHARS else f"{value[:_LONGEST_CHARS]} [cut]"
+        return _PERSONAL.sub("[redacted]", cut)
     if isinstance(value, Mapping):
         return {key: _redact_named(key, inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
