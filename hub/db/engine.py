@@ -49,6 +49,7 @@ def _statements(beside: Engine) -> Engine:
     return create_engine(
         beside.url,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
         pool_size=10,
         max_overflow=20,
         pool_recycle=_RECYCLE_S,
