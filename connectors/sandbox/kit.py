@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -72,6 +73,9 @@ class Sandbox:
         self.views = {view.object: view for view in views}
         self.hidden = frozenset(hidden)
         self._answers = answers
+        self._counting = threading.Lock()
+        #: Requests for the vendor's API that are being answered, given up by their senders or not.
+        self.in_flight = 0
         self.app = Flask("connectors.sandbox", static_folder=None)
         self.app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's default provider
         self.app.json.compact = True  # type: ignore[attr-defined] # of Flask's default provider
@@ -80,6 +84,7 @@ class Sandbox:
         self.app.register_blueprint(switches(self))
         self.app.before_request(self._before)
         self.app.after_request(self._after)
+        self.app.teardown_request(self._end)
 
     def route(
         self,
@@ -138,6 +143,9 @@ class Sandbox:
             return make_response("This sandbox answers this machine's own programs and pages.", 403)
         if not self._is_vendors():
             return None
+        with self._counting:
+            self.in_flight += 1
+        g.is_counted = True
         g.faults = self.faults.strike(request.method, request.path)
         for fault in g.faults:
             if fault.kind == "slow":
@@ -160,6 +168,11 @@ class Sandbox:
         for fault in g.faults:
             response = _spoil(response, fault)
         return response
+
+    def _end(self, _error: BaseException | None) -> None:
+        if g.pop("is_counted", False):
+            with self._counting:
+                self.in_flight -= 1
 
     def _is_strange(self) -> bool:
         """Say whether some other web site makes a browser on this machine send this.

@@ -95,6 +95,7 @@ def statistics(sandbox: Sandbox) -> dict[str, Any]:
         "sandbox": sandbox.name,
         "calls": calls,
         "calls_total": sum(calls.values()),
+        "in_flight": sandbox.in_flight,
         "statuses": store.counters("statuses"),
         "records": sandbox.counts(),
         "writes": {"created": created, "updated": updated},

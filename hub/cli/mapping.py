@@ -10,7 +10,7 @@ import click
 
 from hub.cli.output import json_option, put_json, put_rows, say
 from hub.cli.problems import Failed, Refused
-from mappings.cli import mapping
+from mappings.cli import mapping as of_files
 
 if TYPE_CHECKING:
     from hub.context import Hub
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hub.db.tenancy import TenantSession
 
 __all__ = ["mapping"]
+
+#: A group of its own, since the commands on files are used without the hub too.
+mapping = click.Group("mapping", commands=dict(of_files.commands), help=of_files.help)
 
 _TENANT = click.option(
     "--tenant", help="The tenant's slug; may be left out when there is only one."
