@@ -32,7 +32,7 @@ Weights = dict[str, Numbers]
 class Plan:
     """How to train; the figures were chosen by cross-validation over trades and languages."""
 
-    epochs: int = 5
+    epochs: int = 3
     batch: int = 16
     rate: float = 8e-4
     head_rate: float = 2e-3
