@@ -102,5 +102,5 @@ def test_a_list_of_users_that_was_cut_short_is_overcome(tmp_path: Path) -> None:
 
 def test_a_public_address_needs_its_scheme() -> None:
     """Without it cookies would silently not be marked secure."""
-    with pytest.raises(SettingsProblem, match="AFTERBEEP_PUBLIC_URL.*https://"):
+    with pytest.raises(SettingsProblem, match=r"AFTERBEEP_PUBLIC_URL.*https://"):
         load(public_url="hub.example.com")
