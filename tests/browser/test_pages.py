@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -38,7 +42,8 @@ def browser(start_browser: Callable, site: Site, seeded: Seeded) -> webdriver.Ch
 
 def wait(driver: webdriver.Chrome, until: Callable[[], object]) -> None:
     """Wait until something holds, at most ten seconds."""
-    WebDriverWait(driver, 10, 0.05).until(lambda _: until())
+    changing = (StaleElementReferenceException, NoSuchElementException)
+    WebDriverWait(driver, 10, 0.05, ignored_exceptions=changing).until(lambda _: until())
 
 
 def see(driver: webdriver.Chrome, text: str) -> None:
@@ -396,19 +401,20 @@ def test_everything_works_without_scripts(
     driver = start_browser(1280, 900, "--blink-settings=scriptEnabled=false")
     driver.get(f"{site.url}/voicemails")
     _sign_in(driver, seeded)
+    wait(driver, lambda: driver.find_element(By.ID, "filter-bucket").is_enabled())
 
     Select(driver.find_element(By.ID, "filter-bucket")).select_by_visible_text("Billing")
     press(driver, "Show")
-    assert len(driver.find_elements(By.CSS_SELECTOR, ".inbox > li")) == 1
+    wait(driver, lambda: "bucket=billing" in driver.current_url)
+    wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, ".inbox > li")) == 1)
     driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
     area = driver.find_element(By.ID, "text")
     area.clear()
     area.send_keys("version: 9")
     press(driver, "Check")
 
-    findings = driver.find_element(By.ID, "findings").text
-    assert "version" in findings
-    assert "steps" in findings
+    wait(driver, lambda: "version" in driver.find_element(By.ID, "findings").text)
+    assert "steps" in driver.find_element(By.ID, "findings").text
     assert driver.find_element(By.ID, "text").get_attribute("value").strip() == "version: 9"
 
 
