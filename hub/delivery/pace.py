@@ -1,8 +1,8 @@
 """How long to wait for a fuller batch: the scarcer the calls, the fuller each should be.
 
 With plenty left of the account's limits nothing waits longer than a moment. As a day's budget is
-used up, waiting grows towards the span in which one call becomes affordable, bounded by the
-tenant's time-to-first-touch target. Urgent rows never wait.
+used up, waiting grows towards the span in which one call becomes affordable, up to
+``MOST_S``, so that a first touch within five minutes stays possible. Urgent rows never wait.
 """
 
 from __future__ import annotations
