@@ -4,6 +4,7 @@
 
     ConnectorError
     ├── Throttled        the same rows later; no attempt is used
+    ├── NotYet           this row later, for a reason of its own; no attempt is used
     ├── Unavailable      the same rows later, with growing delay
     ├── Rejected         this row is parked; a person must change something
     ├── Ambiguous        this row is parked with candidates; a person must choose
@@ -52,6 +53,28 @@ class Throttled(ConnectorError):
         self.retry_after_s = retry_after_s
 
 
+class NotYet(ConnectorError):
+    """This row later, for a reason of its own; nothing else has to wait, and no attempt is used.
+
+    Quiet hours of the person who would be called, or a job that the vendor still works on: then ``job``
+    names it, the row is never sent again, and ``WorksLater.poll`` asks what became of it.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after_s: float,
+        job: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        """Keep how long to wait, in seconds, and the vendor's job where there is one."""
+        super().__init__(detail, code=code, status=status)
+        self.retry_after_s = retry_after_s
+        self.job = job
+
+
 class Unavailable(ConnectorError):
     """The vendor cannot answer now and certainly wrote nothing."""
 
@@ -93,7 +116,23 @@ class TokenExpired(NeedsReconnect):
 
 
 class Uncertain(ConnectorError):
-    """The request was sent and the answer was lost: it may or may not have been carried out."""
+    """The request was sent and the answer was lost: it may or may not have been carried out.
+
+    Nobody asks the vendor before ``ask_after_s`` seconds have gone by: until then a request that is still on
+    its way could be carried out after the question was answered with "no such record".
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        ask_after_s: float = 0.0,
+        code: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        """Keep how long, in seconds, the request may still be on its way."""
+        super().__init__(detail, code=code, status=status)
+        self.ask_after_s = ask_after_s
 
 
 class ContractBroken(ConnectorError):

@@ -8,7 +8,7 @@ every timeout, and never sleeps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connectors.record import (
     Account,
@@ -23,6 +23,7 @@ from connectors.record import (
     Object,
     Outcome,
     RecordId,
+    Subscription,
     Todo,
     WebhookRequest,
     Write,
@@ -81,10 +82,61 @@ class Connector(Protocol):
         """
 
     def closed(self, account: Account, ids: Sequence[RecordId]) -> Sequence[Closure]:
-        """Tell which of these records have been closed, and when."""
+        """Tell which of these records have been closed, and when; also which were touched, where known."""
 
     def webhook(self, account: Account, request: WebhookRequest) -> Sequence[Closure]:
         """Verify and read what the vendor sent; raises Rejected when the signature is wrong."""
 
     def record_url(self, account: Account, record: RecordId) -> str:
         """Give the address of a record's page for a person."""
+
+
+# What only some vendors can do. The hub asks with isinstance.
+
+
+@runtime_checkable
+class WorksLater(Protocol):
+    """A vendor that takes writes now and tells later what became of them.
+
+    ``write`` gives such rows ``NotYet`` with a ``job``.
+    """
+
+    def poll(self, account: Account, job: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Ask what became of the writes that a job took; outcome i belongs to write i.
+
+        ``NotYet`` with the job again while it runs; Uncertain when the vendor knows nothing of the job any more.
+        """
+
+    def poll_cost(self, job: str) -> Mapping[str, int]:
+        """Give the units of each limit that one poll will cost, at least."""
+
+
+@runtime_checkable
+class WritesInBulk(Protocol):
+    """A vendor with a cheaper way for very many records: ``write`` takes up to ``max_bulk`` then."""
+
+    #: From so many waiting rows on the other way is cheaper.
+    bulk_from: int
+    max_bulk: int
+
+
+@runtime_checkable
+class Subscribes(Protocol):
+    """A vendor that can be told, for each account, where to report what its users do."""
+
+    def subscribe(self, account: Account, known: Subscription | None) -> Subscription:
+        """Have the vendor report to ``account.webhook_url``; renews *known*, or makes one where there is none.
+
+        Doing it again makes no second subscription.
+        """
+
+    def unsubscribe(self, account: Account, known: Subscription) -> None:
+        """End a subscription; one that is gone already is fine."""
+
+
+@runtime_checkable
+class ReportsForAll(Protocol):
+    """A vendor that reports on all accounts of our app to one address."""
+
+    def accounts_of(self, request: WebhookRequest) -> Sequence[str]:
+        """Name the accounts (as ``identify`` does) that a request speaks of; its signature is not yet checked."""

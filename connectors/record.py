@@ -61,7 +61,9 @@ class Account:
     """A tenant's account at a vendor, as one connector call sees it.
 
     ``base_url`` is what the vendor gave us to call (scheme, host and port, no trailing slash).
-    ``settings`` holds what the connection keeps about the account, never secrets.
+    ``settings`` holds what the connection keeps about the account and what its admin set, never secrets. ``token``
+    is the access token, or for an account that is reached with keys (``KeyAuth``) a JSON object of its
+    fields. ``webhook_url`` is where the vendor reaches us about this account; None when it cannot.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Account:
     settings: Mapping[str, JSON] = field(default_factory=dict)
     observe: Observe = _ignore_answer
     spend: Spend = _spend_freely
+    webhook_url: str | None = None
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
 
@@ -81,7 +84,8 @@ class Limit:
     kind: ``window`` allows ``capacity`` units in any ``period_s`` seconds; ``day`` is a
     window that belongs to the whole account, of which we use only the share that the tenant
     grants; ``concurrency`` allows ``capacity`` calls at the same time (``period_s`` is then
-    how long a call may hold its place).
+    how long a call may hold its place at most).
+    scope: ``app`` means that all accounts together share it, since the vendor counts it for our app.
     """
 
     name: str
@@ -89,6 +93,7 @@ class Limit:
     capacity: int
     period_s: float
     source: str
+    scope: Literal["account", "app"] = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +136,16 @@ class OAuth:
 
 @dataclass(frozen=True, slots=True)
 class KeyAuth:
-    """An account reached with keys that a person pastes: field name to label."""
+    """An account reached with keys that a person pastes.
+
+    ``fields`` is field name to label; ``secrets`` names those that are never shown again. ``login_url`` is the address
+    of the API, which a sandbox's replaces. ``asks`` tells a person where each is found: label to sentence.
+    """
 
     fields: Mapping[str, str]
+    secrets: frozenset[str]
+    login_url: str
+    asks: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
 
@@ -233,13 +245,15 @@ class Lookup:
     """A question to the vendor: which records have this key, or these field values?
 
     Exactly one of ``key`` (a Write's key) and ``by`` (field to value, all must be equal) is given. ``read``
-    names the fields whose present values are wanted.
+    names the fields whose present values are wanted. ``fields`` is what was to be written under ``key``, for a vendor
+    that can only be asked for records that look so.
     """
 
     object: str
     key: str | None = None
     by: Mapping[str, JSON] = field(default_factory=dict)
     read: tuple[str, ...] = ()
+    fields: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +274,32 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """A record that the vendor's users have closed (won, solved, done)."""
+    """A record that the vendor's users have closed (won, solved, done), or first touched.
+
+    ``is_closed`` False says that somebody has only touched it (acknowledged, picked up, answered) at
+    ``closed_at``. ``is_success`` False says that it was closed without what it was for: lost, undelivered.
+    ``result`` is the vendor's own word.
+    """
 
     record: RecordId
     closed_at: datetime
     result: str
+    is_closed: bool = True
+    is_success: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook of ours at the vendor, for one account.
+
+    ``secret`` is what the vendor signs with, or what it sends to show who it is. ``expires_at`` says until when it
+    reports to us; None is for good. ``state`` is what the connector needs to read later requests.
+    """
+
+    id: str
+    secret: str = field(repr=False)
+    expires_at: datetime | None = None
+    state: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +307,7 @@ class WebhookRequest:
     """A request that a vendor sent to us: headers with lower-case names, and the raw body.
 
     ``url`` is the address that the vendor was told to call. ``secret`` is what the vendor signs
-    with: the app's client secret, or the key of the subscription.
+    with: the app's client secret, or the key of the subscription. ``state`` is the subscription's.
     """
 
     headers: Mapping[str, str]
@@ -280,6 +315,7 @@ class WebhookRequest:
     url: str
     method: str = "POST"
     secret: str = field(default="", repr=False)
+    state: Mapping[str, JSON] = field(default_factory=dict)
 
 
 ReadLimits = Callable[[int, Mapping[str, str]], Sequence[LimitReading]]
