@@ -39,7 +39,8 @@ class Delivery(TenantOwned, Base):
     """One step of one mapping for one event.
 
     ``key`` is derived from event, mapping and step. ``claim`` names the drain that holds a row in
-    ``sending`` until ``lease_until``. ``waits_for`` are deliveries whose record ids this one needs. ``detail``
+    ``sending`` until ``lease_until``. ``job`` names the vendor's job that has taken the row and is asked what became of
+    it; such a row is never sent again. ``waits_for`` are deliveries whose record ids this one needs. ``detail``
     (the vendor's sentence) and ``candidates`` are sealed, since a vendor may quote the caller's data.
     """
 
@@ -100,6 +101,7 @@ class Delivery(TenantOwned, Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     claim: Mapped[str | None]
     lease_until: Mapped[datetime | None]
+    job: Mapped[str | None]
     is_uncertain: Mapped[bool] = mapped_column(server_default="false")
     record_id: Mapped[str | None]
     record_url: Mapped[str | None]
