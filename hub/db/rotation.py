@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from hub.db import audit
+from hub.db.alerts import WebhookEndpoint
 from hub.db.base import now
 from hub.db.connections import ConnectFlow, Connection
 from hub.db.deliveries import Attempt, Delivery
@@ -62,6 +63,8 @@ SEALED: Final = (
     Sealed(Delivery.detail, Delivery.id, Delivery.id),
     Sealed(Delivery.candidates, Delivery.id, Delivery.id),
     Sealed(Attempt.detail, Attempt.id, Attempt.delivery_id),
+    Sealed(WebhookEndpoint.secret, WebhookEndpoint.id, WebhookEndpoint.id),
+    Sealed(WebhookEndpoint.previous_secret, WebhookEndpoint.id, WebhookEndpoint.id),
 )
 
 

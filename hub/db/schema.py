@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.db import (
+    alerts,
     audit,
     connections,
     deliveries,
@@ -15,5 +16,5 @@ from hub.db import (
 )
 from hub.db.base import Base
 
-TABLES = (audit, connections, deliveries, events, keys, mappings, people, tenants, vault)
+TABLES = (alerts, audit, connections, deliveries, events, keys, mappings, people, tenants, vault)
 metadata = Base.metadata

@@ -11,7 +11,9 @@ from sqlalchemy import LargeBinary, select, update
 
 from hub.context import Hub
 from hub.db import rotation
+from hub.db.alerts import WebhookEndpoint
 from hub.db.audit import AuditRow
+from hub.db.base import new_id
 from hub.db.events import StoredEvent
 from hub.db.vault import DataKey, Vault, key_number, read_master_keys
 from hub.delivery import replay
@@ -48,6 +50,15 @@ def used(connected: Connected) -> Connected:
     connected.accept(voicemail(1), voicemail(2))
     drain_all(connected)
     flow.begin(hub, company.tenant_id, company.person_id, "salesforce")
+    endpoint_id = new_id("whk")
+    sealed = {
+        name: hub.vault.seal_text(
+            company.tenant_id, "whsec_bWFkZSB1cA==", about=f"webhook_endpoints.{name}:{endpoint_id}"
+        )
+        for name in ("secret", "previous_secret")
+    }
+    with hub.tenant(company.tenant_id) as session:
+        session.add(WebhookEndpoint(id=endpoint_id, url="https://alerts.harbor.example", **sealed))
     return connected
 
 
