@@ -48,11 +48,15 @@ What a running sandbox offers besides the vendor's API:
 ``GET /_sandbox/records.json``       ``?object=&account=&limit=`` records, newest first
 ``GET /_sandbox/stats.json``         calls by endpoint and status, records, duplicate keys, tokens, limits
 ``GET POST DELETE /_sandbox/faults``  see :mod:`connectors.sandbox.faults`
+``GET /_sandbox/keys.json``          what a person pastes, of a vendor that is reached with keys
 ``GET POST /_sandbox/settings``      ``token_lifetime_s``, ``rotates_refresh``, ``limits: {name: capacity}``
 ``POST /_sandbox/expire``            all access tokens expire now
 ``POST /_sandbox/revoke``            all grants are withdrawn now
 ``POST /_sandbox/clear``             all records are forgotten
 ===================================  ===============================================================
+
+A vendor that is reached with keys gets ``keys=KeyRules(...)`` (:mod:`connectors.sandbox.keys`) instead of
+``oauth``; ``revoke`` then makes new keys, ``expire`` does nothing.
 
 Client id and secret are ``CLIENT_ID`` and ``CLIENT_SECRET`` of :mod:`connectors.sandbox.oauth`.
 '''

@@ -15,6 +15,7 @@ from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from connectors.sandbox.faults import Fault, Faults
+from connectors.sandbox.keys import KeyRules, KeyServer
 from connectors.sandbox.limits import LimitRule, Limits, Usage
 from connectors.sandbox.oauth import Grant, OAuthRules, OAuthServer, SandboxAccount, TokenState
 from connectors.sandbox.page import View, pages
@@ -54,22 +55,31 @@ class Sandbox:
         public_url: str,
         key_field: str,
         accounts: tuple[SandboxAccount, ...],
-        oauth: OAuthRules,
         limits: tuple[LimitRule, ...],
         answers: Answers,
+        oauth: OAuthRules | None = None,
+        keys: KeyRules | None = None,
         views: Sequence[View] = (),
         hidden: Sequence[str] = (),
     ) -> None:
         """Open the state in *folder* (``<name>.sqlite``) and add the kit's own routes.
 
-        *hidden* objects belong to the account's set-up: they are neither shown, counted nor cleared.
+        Accounts are reached through *oauth* or, without it, with *keys*. *hidden* objects belong to
+        the account's set-up: they are neither shown, counted nor cleared.
         """
         self.name, self.label, self.public_url = name, label, public_url.rstrip("/")
         self.accounts = accounts
         self.store = Store(folder / f"{name}.sqlite", key_field=key_field)
         self.limits = Limits(self.store, limits)
         self.faults = Faults(self.store)
-        self.oauth = OAuthServer(self.store, oauth, label=label, accounts=accounts)
+        self.access: OAuthServer | KeyServer
+        if oauth is not None:
+            self.access = OAuthServer(self.store, oauth, label=label, accounts=accounts)
+        elif keys is not None:
+            self.access = KeyServer(self.store, keys, accounts=accounts)
+        else:
+            message = "a sandbox has OAuth or keys"
+            raise ValueError(message)
         self.views = {view.object: view for view in views}
         self.hidden = frozenset(hidden)
         self._answers = answers
@@ -79,7 +89,8 @@ class Sandbox:
         self.app = Flask("connectors.sandbox", static_folder=None)
         self.app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's default provider
         self.app.json.compact = True  # type: ignore[attr-defined] # of Flask's default provider
-        self.app.register_blueprint(self.oauth.blueprint)
+        if isinstance(self.access, OAuthServer):
+            self.app.register_blueprint(self.access.blueprint)
         self.app.register_blueprint(pages(self))
         self.app.register_blueprint(switches(self))
         self.app.before_request(self._before)
@@ -106,13 +117,14 @@ class Sandbox:
             def answer(**captured: str) -> BaseResponse:
                 if not needs_token:
                     return function(**captured)
-                grant = self.oauth.check(request.headers.get("Authorization"))
+                grant = self.access.check(request.headers.get("Authorization"))
                 if not isinstance(grant, Grant):
                     return self._answers.unauthorised(grant)
                 usages = self.limits.take(grant.account.id, units)
                 g.usages = usages
                 if any(usage.is_over for usage in usages.values()):
                     return self._answers.throttled(usages)
+                g.held = grant.account.id, tuple(units)
                 return function(grant, **captured)
 
             name = f"{'-'.join(methods)} {rule}".replace(".", "_")
@@ -170,6 +182,8 @@ class Sandbox:
         return response
 
     def _end(self, _error: BaseException | None) -> None:
+        if held := g.pop("held", None):
+            self.limits.release(*held)
         if g.pop("is_counted", False):
             with self._counting:
                 self.in_flight -= 1

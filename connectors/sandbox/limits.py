@@ -1,13 +1,17 @@
-"""API limits that really refuse: rolling windows and day budgets, counted for each account.
+"""API limits that really refuse: rolling windows, day budgets, and calls at the same time, for each account.
 
-A window is counted in twentieths, so that it rolls with an error of at most five per cent. The
+A window is counted in twentieths, so that it rolls with an error of at most five per cent. Its
 counts survive a restart, as a vendor's do.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from connectors.sandbox.store import Store
 
@@ -16,11 +20,12 @@ _SLICES = 20
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """``capacity`` units in any ``period_s`` seconds, for each account."""
+    """``capacity`` units in any ``period_s`` seconds, or so many calls at the same time, for each account."""
 
     name: str
     capacity: int
     period_s: float
+    kind: Literal["window", "concurrency"] = "window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Limits:
         self._rules = {rule.name: rule for rule in rules}
         self._capacity = {rule.name: rule.capacity for rule in rules}
         self._capacity.update(store.kept("settings", "limits") or {})
+        self._lock = threading.Lock()
+        self._under_way: Counter[tuple[str, str]] = Counter()
 
     def set_capacity(self, name: str, capacity: int) -> None:
         """Change a capacity from now on; raises KeyError when there is no such limit."""
@@ -69,7 +76,10 @@ class Limits:
             taken: dict[str, Usage] = {}
             for name, usage in usages.items():
                 spent = 0 if over else units[name]
-                if spent:
+                if spent and self._rules[name].kind == "concurrency":
+                    with self._lock:
+                        self._under_way[account, name] += spent
+                elif spent:
                     self._store.add(self._kind(account, name), self._slice(name), spent)
                 taken[name] = Usage(
                     name,
@@ -81,9 +91,19 @@ class Limits:
                 )
         return taken
 
+    def release(self, account: str, names: Sequence[str]) -> None:
+        """Tell that a call which had taken these limits is over."""
+        with self._lock:
+            for name in names:
+                if self._rules[name].kind == "concurrency":
+                    self._under_way[account, name] -= 1
+
     def usage(self, account: str, name: str) -> Usage:
         """Tell how much an account has used in the window that ends now."""
         rule = self._rules[name]
+        if rule.kind == "concurrency":
+            used = self._under_way[account, name]
+            return Usage(name, self._capacity[name], used, rule.period_s, resets_in_s=1.0)
         kind, now = self._kind(account, name), int(self._slice(name))
         counts = self._store.counters(kind)
         old = [key for key in counts if int(key) <= now - _SLICES]

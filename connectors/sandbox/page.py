@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 
+from connectors.sandbox.keys import KeyServer
 from connectors.sandbox.store import Record
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def pages(sandbox: Sandbox) -> Blueprint:
             tabs=tabs,
             total=sum(counts.values()),
             limits=_limits(sandbox),
+            keys=_keys(sandbox),
             faults=sandbox.faults.on(),
             seconds=request.args.get("refresh", type=int),
         )
@@ -121,7 +123,7 @@ def _row(sandbox: Sandbox, record: Record) -> _Row:
         label=view.label,
         title=" ".join(words) or record.id,
         facts=facts,
-        account=sandbox.oauth.accounts[record.account].name,
+        account=sandbox.access.accounts[record.account].name,
         ago=_ago(time.time() - record.created_at),
         at=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.created_at)),
         is_updated=record.updated_at > record.created_at,
@@ -134,6 +136,16 @@ def _ago(seconds: float) -> str:
         if number:
             return f"{number} {word}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def _keys(sandbox: Sandbox) -> dict[str, dict[str, str]]:
+    """Give what a person pastes to connect, for each account by its name; nothing where there is OAuth."""
+    if not isinstance(sandbox.access, KeyServer):
+        return {}
+    return {
+        sandbox.access.accounts[account].name: fields
+        for account, fields in sandbox.access.keys().items()
+    }
 
 
 def _limits(sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, make_response, request
 
 from connectors.sandbox.faults import BadFault
+from connectors.sandbox.keys import KeyServer
+from connectors.sandbox.oauth import OAuthServer
 
 if TYPE_CHECKING:
     from connectors.sandbox.kit import Sandbox
@@ -20,14 +22,15 @@ def switches(sandbox: Sandbox) -> Blueprint:
     add = blueprint.add_url_rule
     on = _Switches(sandbox)
     add("/records.json", "records", on.records)
+    add("/keys.json", "keys", on.keys)
     add("/stats.json", "stats", lambda: jsonify(statistics(sandbox)))
     add("/faults", "show_faults", on.show_faults, methods=["GET"])
     add("/faults", "add_fault", on.add_fault, methods=["POST"])
     add("/faults", "clear_faults", on.clear_faults, methods=["DELETE"])
     add("/settings", "settings", on.settings, methods=["GET", "POST"])
     for name, act in (
-        ("expire", sandbox.oauth.expire_all),
-        ("revoke", sandbox.oauth.revoke_all),
+        ("expire", sandbox.access.expire_all),
+        ("revoke", sandbox.access.revoke_all),
         ("clear", sandbox.clear),
     ):
         add(f"/{name}", name, _doing(act), methods=["POST"])
@@ -77,13 +80,15 @@ class _Switches:
             problem = _set(sandbox, request.get_json())
             if problem:
                 return make_response(jsonify({"error": problem}), 400)
-        return jsonify(
-            {
-                "token_lifetime_s": sandbox.oauth.token_lifetime_s,
-                "rotates_refresh": sandbox.oauth.rotates_refresh,
-                "limits": sandbox.limits.capacities(),
-            }
-        )
+        shown: dict[str, Any] = {"limits": sandbox.limits.capacities()}
+        if isinstance(sandbox.access, OAuthServer):
+            shown["token_lifetime_s"] = sandbox.access.token_lifetime_s
+            shown["rotates_refresh"] = sandbox.access.rotates_refresh
+        return jsonify(shown)
+
+    def keys(self) -> Response:
+        access = self._sandbox.access
+        return jsonify(access.keys() if isinstance(access, KeyServer) else {})
 
 
 def statistics(sandbox: Sandbox) -> dict[str, Any]:
@@ -115,7 +120,9 @@ def statistics(sandbox: Sandbox) -> dict[str, Any]:
 
 def _set(sandbox: Sandbox, document: dict[str, Any]) -> str | None:
     """Apply posted settings; give what is wrong with them, and then nothing is applied."""
-    known = {"token_lifetime_s", "rotates_refresh", "limits"}
+    access = sandbox.access
+    tokens = {"token_lifetime_s", "rotates_refresh"} if isinstance(access, OAuthServer) else set()
+    known = {"limits", *tokens}
     limits = document.get("limits", {})
     if set(document) - known:
         return f"known settings: {', '.join(sorted(known))}"
@@ -124,10 +131,11 @@ def _set(sandbox: Sandbox, document: dict[str, Any]) -> str | None:
     try:
         capacities = {name: int(capacity) for name, capacity in limits.items()}
         lifetime = document.get("token_lifetime_s")
-        sandbox.oauth.configure(
-            token_lifetime_s=None if lifetime is None else float(lifetime),
-            rotates_refresh=document.get("rotates_refresh"),
-        )
+        if isinstance(access, OAuthServer):
+            access.configure(
+                token_lifetime_s=None if lifetime is None else float(lifetime),
+                rotates_refresh=document.get("rotates_refresh"),
+            )
     except (TypeError, ValueError) as err:
         return str(err)
     for name, capacity in capacities.items():
