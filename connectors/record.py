@@ -112,6 +112,7 @@ class OAuth:
 
     ``{base}`` in the URLs is the connection's login URL, ``{api}`` its API URL: ``api_url``
     where the connection uses the vendor's own ``login_url``, else (a sandbox) the login URL.
+    ``{tokens}`` is the same for ``tokens_url``, for a vendor whose tokens come from a third address.
     ``api_url`` is also the account's base URL when the token answer names none. ``keeps`` names
     what is kept of the token answer as connection settings. ``token_auth`` says how the client
     authenticates.
@@ -129,6 +130,7 @@ class OAuth:
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     default_lifetime_s: float = 3600.0
     api_url: str | None = None
+    tokens_url: str | None = None
     #: Fields for a person who registers the app: label to sentence.
     asks: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
@@ -216,13 +218,15 @@ class Write:
     ``key`` is derived from event, mapping and step and never changes: writing the same key
     again must not make a second record. ``record_id`` is set when the record is known to exist;
     it is then updated and nothing is created. ``fields`` are final values: update modes
-    have been applied. A value of None clears the field.
+    have been applied. A value of None clears the field. ``is_first`` says that this key was certainly never
+    sent before, so that a vendor without upserts need not be asked for it first.
     """
 
     key: str
     object: str
     fields: Mapping[str, JSON]
     record_id: str | None = None
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
