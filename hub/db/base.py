@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -11,19 +10,21 @@ from sqlalchemy import DateTime, ForeignKey, LargeBinary, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+from hub import clock
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_id(prefix: str) -> str:
     """Make an id such as ``evt_01jd…``: sorts by time, 80 random bits, safe in URLs."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    number = int(clock.seconds() * 1_000) << 80 | int.from_bytes(os.urandom(10))
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"
 
 
 def now() -> datetime:
     """Give the present moment, aware and in UTC."""
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(clock.seconds(), UTC)
 
 
 class Base(DeclarativeBase):

@@ -12,7 +12,8 @@ from connectors.registry import connector
 from hub.context import Hub
 from hub.db.connections import Connection
 from hub.delivery.backoff import told_s
-from hub.delivery.budget import AccountKey, Budget
+from hub.delivery.budget import Budget, Place
+from hub.delivery.remote_account import AccountKey
 from hub.oauth import tokens
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Line:
     #: The version of the tokens that the last call was made with.
     token_version: int | None = None
     _key: AccountKey = field(init=False)
+    _places: list[Place] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Work out which remote account's budget this connection uses."""
@@ -44,7 +46,7 @@ class Line:
         token = tokens.current(self.hub, self.connection.tenant_id, self.connection.id)
         self.token_version = token.version
         try:
-            return ask(self._account(token.value))
+            return self._ask(ask, token.value)
         except TokenExpired:
             token = tokens.current(
                 self.hub,
@@ -54,7 +56,7 @@ class Line:
             )
             self.token_version = token.version
         try:
-            return ask(self._account(token.value))
+            return self._ask(ask, token.value)
         except TokenExpired as err:
             raise NeedsReconnect(err.detail, code=err.code, status=err.status) from err
 
@@ -65,6 +67,17 @@ class Line:
     def wait_s(self, units: Mapping[str, int]) -> float:
         """Give how long to wait before these units could be charged."""
         return self.budget.check(self._key, units, is_urgent=self.is_urgent)
+
+    def _ask(self, ask: Callable[[Account], T], token: str) -> T:
+        try:
+            return ask(self._account(token))
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        places, self._places = self._places, []
+        if places:
+            self.budget.leave(places)
 
     def _account(self, token: str) -> Account:
         return Account(
@@ -77,10 +90,11 @@ class Line:
         )
 
     def _spend(self, **units: int) -> None:
-        self.budget.take(self._key, units, is_urgent=self.is_urgent)
+        self._places += self.budget.take(self._key, units, is_urgent=self.is_urgent)
 
     def _observe(self, status: int, headers: Mapping[str, str], ms: float) -> None:
         del ms  # the drain measures the whole write
+        self._leave()
         self.calls += 1
         self.last_status = status
         readings = connector(self.connection.connector).read_limits(status, headers)

@@ -8,6 +8,8 @@ import random
 FIRST_S = 2.0
 LONGEST_S = 3_600.0
 GIVE_UP_S = 24 * 3_600.0
+#: A whole connection is tried again at least so often: a vendor that is back is noticed soon, and a try costs one call.
+LONGEST_OF_CONNECTION_S = 300.0
 #: No vendor's limit is longer than a day; what asks for more is a mistake.
 _MOST_TOLD_S = 24 * 3_600.0
 _NOT_TOLD_S = 60.0
@@ -20,10 +22,10 @@ def told_s(retry_after_s: float) -> float:
     return min(max(0.0, retry_after_s), _MOST_TOLD_S)
 
 
-def delay_s(failures: int) -> float:
-    """Give the wait after so many failures in a row: doubling from 2 s to an hour, half of it random.
+def delay_s(failures: int, *, longest_s: float = LONGEST_S) -> float:
+    """Give the wait after so many failures in a row: doubling from 2 s to ``longest_s``, half of it random.
 
     The random half keeps many rows, or many connections, from coming back in the same moment.
     """
-    longest = min(FIRST_S * 2.0 ** min(failures - 1, 20), LONGEST_S)
+    longest = min(FIRST_S * 2.0 ** min(failures - 1, 20), longest_s)
     return longest / 2 + random.uniform(0, longest / 2)  # noqa: S311 - spreads load, guards nothing

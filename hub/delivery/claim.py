@@ -49,19 +49,23 @@ def _unlock(lock: SQLConnection, values: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The row that is due first, and how much waits behind it."""
+    """The row that is due first, and how much waits behind it.
+
+    With ``job`` it is already in a job of the vendor's, which is asked what became of it.
+    """
 
     object: str
     is_urgent: bool
     waiting_since: datetime
     count: int
+    job: str | None = None
 
 
 def head(hub: Hub, tenant_id: str, connection_id: str, *, at_most: int) -> Head | None:
     """Look at the most urgent, longest due row, and count rows of its object up to ``at_most``."""
     with hub.tenant(tenant_id) as session:
         first = session.execute(
-            select(Delivery.object, Delivery.is_urgent, Delivery.due_at)
+            select(Delivery.object, Delivery.is_urgent, Delivery.due_at, Delivery.job)
             .where(*_due(connection_id))
             .order_by(Delivery.is_urgent.desc(), Delivery.due_at)
             .limit(1)
@@ -70,11 +74,16 @@ def head(hub: Hub, tenant_id: str, connection_id: str, *, at_most: int) -> Head 
             return None
         ready = (
             select(Delivery.due_at)
-            .where(*_due(connection_id), Delivery.object == first.object)
+            .where(
+                *_due(connection_id),
+                Delivery.object == first.object,
+                Delivery.job.is_not_distinct_from(first.job),
+            )
             .limit(at_most)
         )
         dues = session.scalars(ready).all()
-    return Head(first.object, first.is_urgent, min(dues, default=first.due_at), len(dues))
+    oldest = min(dues, default=first.due_at)
+    return Head(first.object, first.is_urgent, oldest, len(dues), first.job)
 
 
 def _due(connection_id: str) -> tuple[Any, ...]:
@@ -104,6 +113,7 @@ class Claimed:
     record_id: str | None
     chosen_record_id: str | None
     first_failed_at: datetime | None
+    job: str | None = None
 
 
 _CLAIM = """
@@ -113,6 +123,7 @@ from (
     select id from deliveries
     where connection_id = :connection_id and tenant_id = :tenant_id and object = :object
       and state = 'waiting' and not is_blocked and due_at <= now()
+      and job is not distinct from :job
     order by is_urgent desc, due_at
     limit :at_most
     for update skip locked
@@ -120,14 +131,23 @@ from (
 where d.id = due.id
 returning d.id, d.event_id, d.mapping_id, d.mapping_version, d.step, d.object, d.key, d.attempts,
           d.is_uncertain, d.is_urgent, d.waits_for, d.record_id, d.chosen_record_id,
-          d.first_failed_at, d.due_at
+          d.first_failed_at, d.job, d.due_at
 """
 
 
 def claim(
-    hub: Hub, tenant_id: str, connection_id: str, *, object_name: str, at_most: int
+    hub: Hub,
+    tenant_id: str,
+    connection_id: str,
+    *,
+    object_name: str,
+    at_most: int,
+    job: str | None = None,
 ) -> tuple[str, list[Claimed]]:
-    """Take due rows of one object, urgent and oldest first; gives the claim's name and the rows."""
+    """Take due rows of one object, urgent and oldest first; gives the claim's name and the rows.
+
+    With ``job`` they are those that the vendor's job has taken, else those that are in no job.
+    """
     name = new_id("clm")
     with hub.engine.begin() as connection:
         found = connection.execute(
@@ -138,6 +158,7 @@ def claim(
                 "connection_id": connection_id,
                 "tenant_id": tenant_id,
                 "object": object_name,
+                "job": job,
                 "at_most": at_most,
             },
         ).all()
@@ -158,6 +179,7 @@ def claim(
             record_id=row.record_id,
             chosen_record_id=row.chosen_record_id,
             first_failed_at=row.first_failed_at,
+            job=row.job,
         )
         for row in found
     ]
@@ -165,10 +187,11 @@ def claim(
 
 _TAKE_BACK = """
 update deliveries
-set state = 'waiting', claim = null, lease_until = null, is_uncertain = true, due_at = now(),
+set state = 'waiting', claim = null, lease_until = null, due_at = now(),
+    is_uncertain = is_uncertain or job is null,
     updated_at = now(), reason = 'The worker that sent this stopped before it had an answer.'
 where connection_id = :connection_id and tenant_id = :tenant_id and state = 'sending'
-  and (lease_until < now() or (:some_are_safe and object <> all(:repeats)))
+  and (lease_until < now() or job is not null or (:some_are_safe and object <> all(:repeats)))
 """
 
 
@@ -179,7 +202,7 @@ def take_back(
 
     ``repeats`` names the objects of which the vendor could make a second record of a key while the
     lost request is still on its way (None: all); their rows are taken back when the lease is over,
-    the others at once.
+    the others at once, and so are those that a job of the vendor's has taken: they were only asked for.
     """
     with hub.engine.begin() as connection:
         return connection.execute(

@@ -33,7 +33,10 @@ def _find_lost(line: Line, batch: Batch) -> None:
     lost = [draft for draft in batch.drafts if draft.row.is_uncertain and draft.record_id is None]
     if not lost:
         return
-    lookups = [Lookup(object=draft.row.object, key=draft.row.key) for draft in lost]
+    lookups = [
+        Lookup(object=draft.row.object, key=draft.row.key, fields=draft.rendered.fields)
+        for draft in lost
+    ]
     for draft, found in zip(lost, _ask(line, lookups), strict=True):
         if len(found.candidates) == 1 and draft.row.waits_for:
             # It is there, but whether it hangs on its other records is not known: update it in full.

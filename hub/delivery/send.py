@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -14,19 +14,21 @@ from connectors.errors import (
     ConnectorError,
     ContractBroken,
     NeedsReconnect,
+    NotYet,
     Rejected,
     Throttled,
     TokenExpired,
     Unavailable,
     Uncertain,
 )
-from connectors.interface import Connector
-from connectors.record import Outcome, Write
+from connectors.interface import Connector, WorksLater, WritesInBulk
+from connectors.record import Outcome, RecordId, Write
 from connectors.registry import UnknownConnector, connector
 from hub import log
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection
+from hub.db.tenants import Tenant
 from hub.db.vault import KeyMissing
 from hub.delivery import pace, stopping
 from hub.delivery.account import Line, is_ours
@@ -36,6 +38,7 @@ from hub.delivery.build import Batch, Draft, build
 from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, take_back
 from hub.delivery.resolve import resolve
 from hub.delivery.settle import Report, hold_back, settle
+from hub.delivery.taken import Answer, ask
 from hub.delivery.verdicts import Settled, delivered, failed, look_again
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
@@ -44,6 +47,8 @@ _LOG = log.get(__name__)
 _TURN_S = 20.0
 #: Nobody sleeps longer without looking: meanwhile a person may have granted more, or other rows may have come.
 _LONGEST_SLEEP_S = 300.0
+#: Rows of a job that are asked for at once.
+_MOST_OF_A_JOB = 10_000
 
 
 @dataclass(slots=True)
@@ -124,35 +129,72 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     if not _may_send(connection):
         return False
     vendor = connector(connection.connector)
-    first = head(hub, tenant_id, connection_id, at_most=vendor.max_batch)
+    first = head(hub, tenant_id, connection_id, at_most=_worth_counting(vendor))
     if first is None:
         return False
     line = Line(hub, connection, Budget(hub), is_urgent=first.is_urgent)
     if not _is_time(hub, line, vendor, first):
         return False
     name, rows = claim(
-        hub, tenant_id, connection_id, object_name=first.object, at_most=vendor.max_batch
+        hub,
+        tenant_id,
+        connection_id,
+        object_name=first.object,
+        at_most=_batch_size(vendor, first),
+        job=first.job,
     )
     if not rows:
         return False
     done.batches += 1
     done.rows += len(rows)
+    if first.job is not None:
+        return _ask_job(hub, line, vendor, name, rows)
     return _send(hub, line, vendor, name, rows)
+
+
+def _worth_counting(vendor: Connector) -> int:
+    """Give how many waiting rows make no difference any more."""
+    return vendor.bulk_from + 1 if isinstance(vendor, WritesInBulk) else vendor.max_batch
+
+
+def _batch_size(vendor: Connector, first: Head) -> int:
+    """Give how many rows the next call may take: very many where that has a cheaper way and nobody waits urgently."""
+    if first.job is not None:
+        return _MOST_OF_A_JOB
+    if isinstance(vendor, WritesInBulk) and first.count > vendor.bulk_from and not first.is_urgent:
+        return vendor.max_bulk
+    return vendor.max_batch
 
 
 def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head) -> bool:
     """Decide whether to send now; otherwise say when to look again."""
-    sample = [Write(key="", object=first.object, fields={})] * first.count
-    units = vendor.write_cost(sample)
+    if first.job is not None:
+        units = vendor.poll_cost(first.job) if isinstance(vendor, WorksLater) else {}
+    else:
+        sample = [Write(key="", object=first.object, fields={})] * first.count
+        units = vendor.write_cost(sample)
     wait_s = line.wait_s(units)
-    if wait_s <= 0 and not first.is_urgent and first.count < vendor.max_batch:
-        age_s = (now() - first.waiting_since).total_seconds()
-        outlook = line.budget.outlook(line.connection)
-        wait_s = pace.wait_s(outlook, calls_per_batch=max(units.values(), default=1)) - age_s
+    if wait_s <= 0 and first.job is None and first.count < vendor.max_batch:
+        wait_s = _until_fuller_s(hub, line, first, units, full=vendor.max_batch)
     if wait_s <= 0:
         return True
     sleep_until(hub, line.connection, wait_s, is_urgent=first.is_urgent)
     return False
+
+
+def _until_fuller_s(
+    hub: Hub, line: Line, first: Head, units: Mapping[str, int], *, full: int
+) -> float:
+    """Give how long the batch should still wait for more rows; none comes after it is full."""
+    with hub.tenant(line.connection.tenant_id) as session:
+        settings = session.scalars(
+            select(Tenant.settings).where(Tenant.id == line.connection.tenant_id)
+        ).one()
+    found = pace.pace(line.budget.outlook(line.connection), units=units, most=pace.most_s(settings))
+    age_s = max((now() - first.waiting_since).total_seconds(), 0.001)
+    wait_s = found.wait_s(is_urgent=first.is_urgent) - age_s
+    fills_in_s = (full - first.count) * age_s / first.count
+    return min(wait_s, max(fills_in_s, pace.LEAST_S))
 
 
 def sleep_until(hub: Hub, connection: Connection, wait_s: float, *, is_urgent: bool) -> None:
@@ -193,24 +235,59 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
         results = _known_results(rows, batch)
         written, stopped_by = _write(line, vendor, batch.drafts)
         results += written
+    _settle(hub, line, name, results, drafts=drafts, started=started)
+    if stopped_by is None:
+        stopped_by = _worst(results)
+    return stopped_by is None or _react(hub, line, stopped_by)
+
+
+def _settle(
+    hub: Hub,
+    line: Line,
+    name: str,
+    results: Sequence[Settled],
+    *,
+    drafts: Mapping[str, Draft],
+    started: float,
+) -> None:
+    """Write down what became of the rows of one claim."""
     report = Report(
         connection=line.connection,
         claim=name,
         ms=(time.monotonic() - started) * 1_000,
         calls=line.calls,
-        batch_size=len(rows),
+        batch_size=len(results),
     )
     settled = settle(hub, report, results, drafts=drafts)
     _LOG.info(
         "batch sent",
         connection_id=line.connection.id,
-        connector=vendor.name,
-        object=rows[0].object,
-        rows=len(rows),
+        connector=line.connection.connector,
+        object=results[0].row.object if results else None,
+        rows=len(results),
         settled=settled,
         calls=line.calls,
         ms=round(report.ms, 1),
     )
+
+
+def _ask_job(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Claimed]) -> bool:
+    """Ask the vendor what became of the rows that its job took; tells whether to go on."""
+    started = time.monotonic()
+    answer = Answer()
+    stopped_by: ConnectorError | None = None
+    try:
+        answer = ask(hub, line, vendor, rows)
+        results = answer.results
+    except ConnectorError as err:
+        stopped_by = err
+        results = [failed(row, _nothing_sent(err)) for row in rows]
+    except SQLAlchemyError:
+        raise  # our database is away; the rows are taken back when it is there again
+    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
+        stopped_by = _defect(vendor, err)
+        results = [failed(row, stopped_by) for row in rows]
+    _settle(hub, line, name, results, drafts=answer.drafts, started=started)
     if stopped_by is None:
         stopped_by = _worst(results)
     return stopped_by is None or _react(hub, line, stopped_by)
@@ -271,6 +348,10 @@ def _result(draft: Draft, outcome: Outcome) -> Settled:
         return delivered(draft.row, outcome.record, outcome=word)
     if outcome.error is None:
         return failed(draft.row, ContractBroken("A record has neither an id nor an error."))
+    if isinstance(outcome.error, NotYet) and outcome.error.job and draft.record_id:
+        # The job changes this record: whoever asks about the job has to know it.
+        record = RecordId(draft.row.object, draft.record_id)
+        return replace(failed(draft.row, outcome.error), record=record)
     if isinstance(outcome.error, Rejected) and draft.is_from_memory:
         return look_again(draft.row, outcome.error)
     return failed(draft.row, outcome.error)

@@ -30,7 +30,7 @@ _LOG = log.get(__name__)
 
 _SETTLE = """
 update deliveries d
-set state = s.state, claim = null, lease_until = null, updated_at = now(),
+set state = s.state, claim = null, lease_until = null, job = s.job, updated_at = now(),
     due_at = coalesce(s.due_at, d.due_at),
     attempts = d.attempts + s.attempt,
     is_uncertain = s.is_uncertain,
@@ -44,9 +44,10 @@ set state = s.state, claim = null, lease_until = null, updated_at = now(),
 from unnest(
     %(id)s::text[], %(state)s::text[], %(due_at)s::timestamptz[], %(attempt)s::int[],
     %(is_uncertain)s::bool[], %(record_id)s::text[], %(record_url)s::text[], %(reason)s::text[],
-    %(reason_path)s::text[], %(detail)s::bytea[], %(candidates)s::bytea[], %(forgets)s::bool[]
+    %(reason_path)s::text[], %(detail)s::bytea[], %(candidates)s::bytea[], %(forgets)s::bool[],
+    %(job)s::text[]
 ) as s (id, state, due_at, attempt, is_uncertain, record_id, record_url, reason, reason_path,
-        detail, candidates, forgets)
+        detail, candidates, forgets, job)
 where d.id = s.id and d.claim = %(claim)s and d.tenant_id = %(tenant_id)s
 returning d.id
 """
@@ -95,7 +96,7 @@ def settle(
             .scalars()
         )
         ours = [one for one in results if one.row.id in mine]
-        tried = [one for one in ours if one.uses_attempt]
+        tried = [one for one in ours if one.is_told]
         if tried:
             session.connection().exec_driver_sql(_ATTEMPTS, _attempt_values(hub, report, tried))
         done = [one for one in ours if one.state is State.DELIVERED]
@@ -124,6 +125,7 @@ def _row_values(hub: Hub, report: Report, results: Sequence[Settled]) -> dict[st
         "reason": [one.reason for one in results],
         "reason_path": [_kept(one.reason_path) for one in results],
         "forgets": [one.forgets_record for one in results],
+        "job": [_kept(one.job) for one in results],
         "detail": [_seal_detail(hub, tenant_id, one, "deliveries") for one in results],
         "candidates": [
             one.candidates
@@ -276,7 +278,7 @@ def hold_back(hub: Hub, connection: Connection, err: ConnectorError) -> float:
             select(Connection).where(Connection.id == connection.id).with_for_update()
         ).one()
         current.failures += 1
-        wait_s = backoff.delay_s(current.failures)
+        wait_s = backoff.delay_s(current.failures, longest_s=backoff.LONGEST_OF_CONNECTION_S)
         current.retry_at = current.wake_at = now() + timedelta(seconds=wait_s)
         if current.health == Health.HEALTHY.value:
             current.health, current.health_at = Health.DEGRADED.value, now()

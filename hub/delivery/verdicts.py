@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import (
@@ -11,6 +11,7 @@ from connectors.errors import (
     ConnectorError,
     ContractBroken,
     NeedsReconnect,
+    NotYet,
     Rejected,
     Throttled,
     Unavailable,
@@ -35,11 +36,17 @@ class Settled:
     record: RecordId | None = None
     is_uncertain: bool = False
     uses_attempt: bool = True
+    job: str | None = None
     reason: str | None = None
     reason_path: str | None = None
     error: ConnectorError | None = None
     candidates: str | None = None
     forgets_record: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it belongs into the row's history: a try, or that a job of the vendor's has taken the row."""
+        return self.uses_attempt or (self.job is not None and self.job != self.row.job)
 
 
 def delivered(row: Claimed, record: RecordId, *, outcome: str) -> Settled:
@@ -57,9 +64,12 @@ def failed(row: Claimed, err: ConnectorError) -> Settled:
             due_at=now() + timedelta(seconds=backoff.told_s(err.retry_after_s)),
             is_uncertain=row.is_uncertain,
             uses_attempt=False,
+            job=row.job,
             reason=err.detail,
             error=err,
         )
+    if isinstance(err, NotYet):
+        return _not_yet(row, err)
     if isinstance(err, Uncertain | Unavailable):
         return _later(row, err)
     if isinstance(err, NeedsReconnect):
@@ -71,9 +81,33 @@ def failed(row: Claimed, err: ConnectorError) -> Settled:
             due_at=now(),
             is_uncertain=row.is_uncertain,
             uses_attempt=False,
+            job=row.job,
             error=err,
         )
     return _parked(row, err)
+
+
+def answered(row: Claimed, err: ConnectorError) -> Settled:
+    """Decide what happens to a row of whose fate the vendor's job has told: the job is done with it.
+
+    Unlike ``failed``, which keeps the job of a row when only the question about it failed.
+    """
+    return failed(replace(row, job=None), err)
+
+
+def _not_yet(row: Claimed, err: NotYet) -> Settled:
+    """Keep one row back; with a job it is in the vendor's hands, and no longer in doubt."""
+    return Settled(
+        row,
+        State.WAITING,
+        "taken" if err.job else "not yet",
+        due_at=now() + timedelta(seconds=backoff.told_s(err.retry_after_s)),
+        is_uncertain=row.is_uncertain and err.job is None,
+        uses_attempt=False,
+        job=err.job,
+        reason=err.detail,
+        error=err,
+    )
 
 
 def look_again(row: Claimed, err: Rejected) -> Settled:
@@ -104,7 +138,7 @@ def _parked(row: Claimed, err: ConnectorError) -> Settled:
         State.PARKED,
         outcome,
         # What was in doubt before stays so: a replay asks the vendor first.
-        is_uncertain=row.is_uncertain or isinstance(err, ContractBroken),
+        is_uncertain=row.is_uncertain or row.job is not None or isinstance(err, ContractBroken),
         reason=reason,
         reason_path=path,
         error=err,
@@ -121,17 +155,21 @@ def _later(row: Claimed, err: ConnectorError) -> Settled:
             row,
             State.PARKED,
             outcome,
-            is_uncertain=is_uncertain,
+            is_uncertain=is_uncertain or row.job is not None,
             reason="The vendor did not take it for a day",
             error=err,
         )
-    due_at = now() + timedelta(seconds=backoff.delay_s(row.attempts + 1))
+    wait_s = backoff.delay_s(row.attempts + 1)
+    if isinstance(err, Uncertain):
+        wait_s = max(wait_s, backoff.told_s(err.ask_after_s))
+    due_at = now() + timedelta(seconds=wait_s)
     return Settled(
         row,
         State.WAITING,
         outcome,
         due_at=due_at,
         is_uncertain=is_uncertain,
+        job=None if isinstance(err, Uncertain) else row.job,
         reason="It will be sent again",
         error=err,
     )

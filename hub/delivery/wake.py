@@ -12,13 +12,24 @@ from collections.abc import Iterable
 import redis
 from rq import Queue
 
-from hub import log
+from hub import clock, log
 from hub.context import Hub
 
 QUEUE = "deliver"
 _LOG = log.get(__name__)
 _FLAG_S = 30
 _JOB_S = 600
+
+
+#: Sets a flag until a moment, unless it stands: 1 when it was set. The flag's value is that moment, by the hub's clock.
+_RAISE = """
+local stands = redis.call('GET', KEYS[1])
+if stands and tonumber(stands) > tonumber(ARGV[1]) then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1] + ARGV[2], 'PX', math.ceil(ARGV[2] * 1000))
+return 1
+"""
 
 
 def _flag(connection_id: str, *, is_urgent: bool = False) -> str:
@@ -33,7 +44,7 @@ def wake(hub: Hub, connection_ids: Iterable[str], *, is_urgent: bool = False) ->
     try:
         for connection_id in connection_ids:
             flag = _flag(connection_id, is_urgent=is_urgent)
-            if hub.redis.set(flag, "1", nx=True, ex=_FLAG_S):
+            if hub.redis.eval(_RAISE, 1, flag, str(clock.seconds()), str(_FLAG_S)):
                 _enqueue(hub, connection_id, is_urgent=is_urgent)
     except redis.RedisError as err:
         _LOG.warning("wake-up failed", error=type(err).__name__)
@@ -55,7 +66,8 @@ def doze(hub: Hub, connection_id: str, wait_s: float, *, is_urgent: bool) -> Non
     try:
         for each in {False, is_urgent}:
             flag = _flag(connection_id, is_urgent=each)
-            hub.redis.set(flag, "1", px=max(1, int(wait_s * 1_000)))
+            until = clock.seconds() + wait_s
+            hub.redis.set(flag, str(until), px=max(1, int(wait_s * 1_000)))
     except redis.RedisError as err:
         _LOG.warning("wake-up could not be put off", error=type(err).__name__)
 

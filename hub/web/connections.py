@@ -26,7 +26,8 @@ from hub.db.deliveries import Delivery, State
 from hub.db.mappings import FieldMapping
 from hub.db.people import Role
 from hub.delivery import describe, steer
-from hub.delivery.budget import Budget, LimitOutlook
+from hub.delivery.budget import Budget
+from hub.delivery.outlook import LimitOutlook
 from hub.oauth import flow
 from hub.settings import vendor_settings
 from hub.web.viewer import needs, the_hub, viewer

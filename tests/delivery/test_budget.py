@@ -15,9 +15,12 @@ from connectors.registry import connector
 from hub.context import Hub, open_hub
 from hub.db.base import new_id
 from hub.db.connections import CallCount, Connection
-from hub.delivery.budget import AccountKey, Budget
+from hub.delivery.budget import Budget
+from hub.delivery.remote_account import AccountKey
 from hub.settings import Settings
 from tests.conftest import Company
+
+REQUESTS = next(one for one in connector("hubspot").limits if one.name == "requests")
 
 #: A moment that is no round number in any unit.
 START = 1_900_000_123.4
@@ -59,6 +62,12 @@ def salesforce(hub: Hub, company: Company, **grants: int) -> AccountKey:
         session.flush()
         found = session.scalars(select(Connection).where(Connection.id == connection_id)).one()
         return AccountKey.of(found, 1.0)
+
+
+def connection_of(hub: Hub, company: Company, key: AccountKey) -> Connection:
+    """Read the connection of an account."""
+    with hub.tenant(company.tenant_id) as session:
+        return session.scalars(select(Connection).where(Connection.id == key.connection_id)).one()
 
 
 def taken(budget: Budget, key: AccountKey, *, is_urgent: bool = True, **units: int) -> bool:
@@ -254,7 +263,7 @@ def test_an_answer_to_another_call_does_not_lift_a_block(hub: Hub, company: Comp
 
     budget.observe(key, [LimitReading("requests", capacity=110, remaining=50)])
 
-    assert hub.redis.pttl(key.redis_key("requests")) > 800_000
+    assert hub.redis.pttl(key.redis_key(REQUESTS)) > 800_000
 
 
 def test_a_wiped_redis_rebuilds_the_day(hub: Hub, company: Company) -> None:
@@ -341,3 +350,44 @@ def test_the_outlook_says_what_is_granted_used_and_left(hub: Hub, company: Compa
     assert (day.granted, day.used, day.remaining) == (100, 30, 70)
     assert set(shown) == {limit.name for limit in connector("salesforce").limits}
     assert day.source
+
+
+def test_a_day_that_is_kept_to_its_affordable_rate_is_never_refused(
+    hub: Hub, company: Company
+) -> None:
+    """Whoever spends no faster than the outlook says finds a call at any moment of two days."""
+    clock = Clock()
+    budget = Budget(hub, clock=clock)
+    key = salesforce(hub, company, requests=96)
+    connection = connection_of(hub, company, key)
+    refused = 0
+    for _ in range(30):
+        refused += not taken(budget, key, requests=1)
+        clock.at += 60
+    while clock.at < START + 2 * DAY_S:
+        found = next(one for one in budget.outlook(connection) if one.kind == "day")
+        assert found.affordable_per_s
+        clock.at += 1 / found.affordable_per_s + 1
+        refused += not taken(budget, key, requests=1)
+
+    assert refused == 0
+
+
+def test_places_among_simultaneous_calls_are_given_back(hub: Hub, company: Company) -> None:
+    """No more calls at a time than granted; a place is free again when left, or when its time is over."""
+    clock = Clock()
+    budget = Budget(hub, clock=clock)
+    limit = next(one for one in connector("twilio_sms").limits if one.kind == "concurrency")
+    key = AccountKey(
+        new_id("con"), company.tenant_id, "twilio_sms", new_id("acc"), 1.0, {limit.name: 2}
+    )
+    first = budget.take(key, {limit.name: 1}, is_urgent=True)
+    budget.take(key, {limit.name: 1}, is_urgent=True)
+    was_full = not taken(budget, key, **{limit.name: 1})
+
+    budget.leave(first)
+    after_leaving = taken(budget, key, **{limit.name: 1})
+    clock.at += limit.period_s + 1
+    after_its_time = taken(budget, key, **{limit.name: 2})
+
+    assert (was_full, after_leaving, after_its_time) == (True, True, True)

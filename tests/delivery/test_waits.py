@@ -8,53 +8,79 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.delivery import backoff, pace
-from hub.delivery.budget import LimitOutlook
+from hub.delivery.outlook import LimitOutlook
 
 DAY_S = 86_400.0
 
 
-def day(granted: int, remaining: int) -> LimitOutlook:
-    """Give the outlook of a day's limit."""
+LIMIT = {"requests": 1}
+MOST_S = pace.most_s({})
+
+
+def day(affordable_per_s: float, recent_per_s: float) -> LimitOutlook:
+    """Give the outlook of a day's limit, by what it can afford and what is being spent."""
     return LimitOutlook(
         name="requests",
         kind="day",
-        capacity=granted,
-        granted=granted,
-        used=granted - remaining,
-        remaining=remaining,
+        capacity=3_000,
+        granted=3_000,
+        used=0,
+        remaining=3_000,
         period_s=DAY_S,
         blocked_for_s=0.0,
         source="a test",
+        affordable_per_s=affordable_per_s,
+        recent_per_s=recent_per_s,
     )
 
 
-def test_with_plenty_left_nothing_waits_longer_than_a_moment() -> None:
-    """An idle account sends at once; messages do not wait for a tick."""
-    assert pace.wait_s([day(100_000, 100_000)]) == pace.LEAST_S
-    assert pace.wait_s([]) == pace.LEAST_S
+def test_at_ease_nothing_waits_longer_than_a_moment() -> None:
+    """An account that spends less than half of what it can afford sends at once, however small its day."""
+    for affordable in (0.01, 1.0):
+        found = pace.pace([day(affordable, affordable / 2)], units=LIMIT, most=MOST_S)
+
+        assert found == pace.Pace(pace.LEAST_S, 0.0)
+    assert pace.pace([], units=LIMIT, most=MOST_S) == pace.Pace()
 
 
-@given(granted=st.integers(1, 200_000), data=st.data())
-def test_the_scarcer_the_calls_the_longer_the_wait(granted: int, data: st.DataObject) -> None:
-    """Never shorter with less left, and never past the bound that keeps callers' first touch in time."""
-    more = data.draw(st.integers(0, granted))
-    less = data.draw(st.integers(0, more))
+@given(affordable=st.floats(1e-6, 10), spent=st.floats(0, 3), more=st.floats(0, 3))
+def test_the_more_is_spent_the_longer_the_wait(
+    affordable: float, spent: float, more: float
+) -> None:
+    """Waits never shrink as spending grows, and an urgent row never waits longer than others do."""
+    less, after = (
+        pace.pace([day(affordable, affordable * part)], units=LIMIT, most=MOST_S)
+        for part in (spent, spent + more)
+    )
 
-    waits = [pace.wait_s([day(granted, left)]) for left in (more, less)]
+    assert less.ordinary_s <= after.ordinary_s
+    assert less.urgent_s <= after.urgent_s <= max(after.ordinary_s, 1.0)
 
-    assert pace.LEAST_S <= waits[0] <= waits[1] <= pace.MOST_S
+
+def test_the_tenants_target_bounds_the_wait() -> None:
+    """Two thirds of the time to the first touch, while the account can afford that many batches."""
+    strained = [day(1 / 90, 1)]
+
+    assert pace.pace(strained, units=LIMIT, most=pace.most_s({})).ordinary_s == 200
+    assert (
+        pace.pace(strained, units=LIMIT, most=pace.most_s({"first_touch_s": 150})).ordinary_s == 100
+    )
+    assert pace.pace(strained, units=LIMIT, most=MOST_S).urgent_s <= 25
 
 
-def test_a_small_budget_lasts_for_the_day() -> None:
-    """With three thousand calls a day and most of them spent, calls come no faster than they come free."""
-    assert pace.wait_s([day(3_000, 300)]) >= DAY_S / 3_000
+def test_more_than_the_account_can_afford_stretches_every_wait() -> None:
+    """With one call in ten minutes all rows wait that long; the last of the day are not left to the next one."""
+    found = pace.pace([day(1 / 600, 1)], units=LIMIT, most=MOST_S)
+
+    assert found.ordinary_s == 600
 
 
 def test_the_scarcest_limit_decides() -> None:
-    """Of several limits the one with the longest wait."""
-    scarce = pace.wait_s([day(1_000, 10)])
+    """Of several limits the one with the longest wait; a limit that the batch does not cost says nothing."""
+    scarce = pace.pace([day(0.01, 1)], units=LIMIT, most=MOST_S)
 
-    assert pace.wait_s([day(100_000, 100_000), day(1_000, 10)]) == scarce
+    assert pace.pace([day(5, 1), day(0.01, 1)], units=LIMIT, most=MOST_S) == scarce
+    assert pace.pace([day(0.01, 1)], units={"search": 1}, most=MOST_S) == pace.Pace()
 
 
 @given(failures=st.integers(1, 100_000))
