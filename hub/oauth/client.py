@@ -75,8 +75,10 @@ class VendorClient:
     redirect_url: str
 
     def url(self, template: str) -> str:
-        """Fill the login and the API address into one of the vendor's URLs."""
-        return template.format(base=self.login_url, api=self.api_url)
+        """Fill the login, the API and the token address into one of the vendor's URLs."""
+        is_vendors = self.login_url == self.oauth.login_url
+        tokens = self.oauth.tokens_url if is_vendors and self.oauth.tokens_url else self.login_url
+        return template.format(base=self.login_url, api=self.api_url, tokens=tokens)
 
     @property
     def api_url(self) -> str:

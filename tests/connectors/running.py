@@ -138,7 +138,7 @@ def authorise(
     digest = hashlib.sha256(verifier.encode()).digest()
     state = secrets.token_urlsafe(8)
     page = box.http.get(
-        oauth.authorize_url.format(base=box.url, api=box.url),
+        oauth.authorize_url.format(base=box.url, api=box.url, tokens=box.url),
         params={
             "response_type": "code",
             "client_id": CLIENT_ID,
@@ -178,7 +178,7 @@ def authorise(
 
 def token(box: Sandbox, oauth: OAuth, **form: str) -> httpx.Response:
     """Call the token address as this vendor wants its clients to authenticate."""
-    url = oauth.token_url.format(base=box.url, api=box.url)
+    url = oauth.token_url.format(base=box.url, api=box.url, tokens=box.url)
     if oauth.token_auth == "client_secret_basic":
         return box.http.post(url, data=form, auth=(CLIENT_ID, CLIENT_SECRET))
     return box.http.post(url, data={**form, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})

@@ -176,7 +176,7 @@ def test_withdrawn_access_needs_a_person(bench):
 def test_revoke_address_withdraws_access(bench):
     """The revoke address of the vendor's OAuth facts ends the access."""
     assert bench.oauth.revoke_url is not None
-    url = bench.oauth.revoke_url.format(base=bench.box.url, api=bench.box.url)
+    url = bench.oauth.revoke_url.format(base=bench.box.url, api=bench.box.url, tokens=bench.box.url)
     form = {
         "token": bench.tokens["refresh_token"],
         "client_id": running.CLIENT_ID,
