@@ -76,6 +76,12 @@ class Delivery(TenantOwned, Base):
         Index("ix_deliveries_state", "tenant_id", "state", "updated_at", "id"),
         Index("ix_deliveries_connection", "connection_id", "state", "updated_at"),
         Index("ix_deliveries_created", "tenant_id", "id"),
+        Index(
+            "ix_deliveries_record",
+            "connection_id",
+            "record_id",
+            postgresql_where="record_id is not null",
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("dlv"))

@@ -21,6 +21,7 @@ from hub.db.base import now
 from hub.db.connections import ConnectFlow, Connection
 from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
+from hub.db.subscriptions import HeldSubscription
 from hub.db.tenancy import TenantSession
 from hub.db.vault import REMEMBERS_S, DataKey, Unreadable, Vault
 
@@ -63,6 +64,7 @@ SEALED: Final = (
     Sealed(Delivery.detail, Delivery.id, Delivery.id),
     Sealed(Delivery.candidates, Delivery.id, Delivery.id),
     Sealed(Attempt.detail, Attempt.id, Attempt.delivery_id),
+    Sealed(HeldSubscription.secret, HeldSubscription.id, HeldSubscription.id),
     Sealed(WebhookEndpoint.secret, WebhookEndpoint.id, WebhookEndpoint.id),
     Sealed(WebhookEndpoint.previous_secret, WebhookEndpoint.id, WebhookEndpoint.id),
 )

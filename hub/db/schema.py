@@ -10,11 +10,26 @@ from hub.db import (
     events,
     keys,
     mappings,
+    outcomes,
     people,
+    subscriptions,
     tenants,
     vault,
 )
 from hub.db.base import Base
 
-TABLES = (alerts, audit, connections, deliveries, events, keys, mappings, people, tenants, vault)
+TABLES = (
+    alerts,
+    audit,
+    connections,
+    deliveries,
+    events,
+    keys,
+    mappings,
+    outcomes,
+    people,
+    subscriptions,
+    tenants,
+    vault,
+)
 metadata = Base.metadata

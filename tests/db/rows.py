@@ -21,6 +21,8 @@ _ALLOWED = {
     "connections.health": "healthy",
     "deliveries.state": "held",
     "memberships.role": "viewer",
+    "outcomes.kind": "touched",
+    "outcomes.source": "poll",
 }
 
 

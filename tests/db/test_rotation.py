@@ -15,6 +15,7 @@ from hub.db.alerts import WebhookEndpoint
 from hub.db.audit import AuditRow
 from hub.db.base import new_id
 from hub.db.events import StoredEvent
+from hub.db.subscriptions import HeldSubscription
 from hub.db.vault import DataKey, Vault, key_number, read_master_keys
 from hub.delivery import replay
 from hub.delivery.plan import Incoming, accept
@@ -50,7 +51,7 @@ def used(connected: Connected) -> Connected:
     connected.accept(voicemail(1), voicemail(2))
     drain_all(connected)
     flow.begin(hub, company.tenant_id, company.person_id, "salesforce")
-    endpoint_id = new_id("whk")
+    endpoint_id, subscription_id = new_id("whk"), new_id("sub")
     sealed = {
         name: hub.vault.seal_text(
             company.tenant_id, "whsec_bWFkZSB1cA==", about=f"webhook_endpoints.{name}:{endpoint_id}"
@@ -59,6 +60,16 @@ def used(connected: Connected) -> Connected:
     }
     with hub.tenant(company.tenant_id) as session:
         session.add(WebhookEndpoint(id=endpoint_id, url="https://alerts.harbor.example", **sealed))
+        session.add(
+            HeldSubscription(
+                id=subscription_id,
+                connection_id=connected.connection.id,
+                url="https://afterbeep.example/hooks",
+                secret=hub.vault.seal_text(
+                    company.tenant_id, "shh", about=f"subscriptions.secret:{subscription_id}"
+                ),
+            )
+        )
     return connected
 
 
