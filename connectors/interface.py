@@ -8,7 +8,7 @@ every timeout, and never sleeps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from connectors.record import (
     Account,
@@ -140,3 +140,26 @@ class ReportsForAll(Protocol):
 
     def accounts_of(self, request: WebhookRequest) -> Sequence[str]:
         """Name the accounts (as ``identify`` does) that a request speaks of; its signature is not yet checked."""
+
+
+@runtime_checkable
+class NamesChanged(Protocol):
+    """A vendor whose webhooks say which records have changed, but not how they stand now.
+
+    Only those that are ours are then asked for with ``closed``: the account's calls are not spent on strangers.
+    """
+
+    def changed(self, account: Account, request: WebhookRequest) -> Sequence[RecordId]:
+        """Verify what the vendor sent and name its records, without a call; raises Rejected as ``webhook`` does."""
+
+
+@runtime_checkable
+class HasPurposes(Protocol):
+    """A vendor some of whose objects are no records of work.
+
+    ``page``: it calls a person on call. ``text``: it reaches the caller, so that its arrival is the first touch and
+    closes nothing.
+    """
+
+    #: Object to what it is for.
+    purposes: Mapping[str, Literal["page", "text"]]

@@ -43,34 +43,55 @@ def closed(account: Account, ids: Sequence[RecordId]) -> list[Closure]:
             result = result_of(hit.values.get(stage) or "")
             if result and hit.id in wanted:
                 at = _first_moment(hit.values, (closed_at, _CHANGED))
-                found.append(Closure(wanted[hit.id], at, result))
+                found.append(Closure(wanted[hit.id], at, result, is_success=result != "lost"))
     return found
 
 
 def webhook(account: Account, request: WebhookRequest) -> list[Closure]:
     """Verify a webhook and tell which of its records are closed now.
 
-    The events of other accounts in the same request are left out. HubSpot is asked for the present
-    state, since events come late, twice and in any order. Raises Rejected when the signature is wrong.
+    HubSpot is asked for the present state, since events come late, twice and in any order. Raises
+    Rejected when the signature is wrong.
+    """
+    return closed(account, changed(account, request))
+
+
+def changed(account: Account, request: WebhookRequest) -> list[RecordId]:
+    """Verify a webhook and name the records of this account whose stage has changed, without a call.
+
+    Raises Rejected when the signature is wrong.
     """
     _verify(request)
+    portal = str(account.settings.get("hub_id", account.id))
+    found: dict[tuple[str, str], RecordId] = {}
+    for event in _events(request):
+        record = _changed(event) if str(event.get("portalId")) == portal else None
+        if record is not None:
+            found[record.object, record.id] = record
+    return list(found.values())
+
+
+def accounts_of(request: WebhookRequest) -> list[str]:
+    """Name the accounts that a webhook speaks of; its signature is not checked here.
+
+    Raises Rejected when it is not one of HubSpot's.
+    """
+    return list(dict.fromkeys(str(event.get("portalId")) for event in _events(request)))
+
+
+def _events(request: WebhookRequest) -> list[Mapping[str, Any]]:
     try:
-        events = json.loads(request.body)
+        found = json.loads(request.body)
     except ValueError as err:
         raise Rejected("The webhook's body is not JSON.") from err
-    portal = str(account.settings.get("hub_id", account.id))
-    changed: dict[tuple[str, str], RecordId] = {}
-    for event in events if isinstance(events, list) else [events]:
-        record = _changed(event, portal=portal)
-        if record is not None:
-            changed[record.object, record.id] = record
-    return closed(account, list(changed.values()))
+    listed = found if isinstance(found, list) else [found]
+    if not all(isinstance(event, dict) for event in listed):
+        raise Rejected("The webhook's body is not a list of events.")
+    return listed
 
 
-def _changed(event: Mapping[str, Any], *, portal: str) -> RecordId | None:
+def _changed(event: Mapping[str, Any]) -> RecordId | None:
     """Give the record whose stage an event says has changed."""
-    if str(event.get("portalId")) != portal:
-        return None
     # "deal.propertyChange", or "object.propertyChange" with an objectTypeId.
     # Source: https://developers.hubspot.com/docs/api-reference/latest/webhooks/guide (2026-11-22)
     word, _, what = str(event.get("subscriptionType")).partition(".")

@@ -151,6 +151,14 @@ class HubSpot:
         """Verify signature v3 and tell what has closed; raises Rejected when it is wrong."""
         return closing.webhook(account, request)
 
+    def changed(self, account: Account, request: WebhookRequest) -> Sequence[RecordId]:
+        """Verify signature v3 and name what has changed; raises Rejected when it is wrong."""
+        return closing.changed(account, request)
+
+    def accounts_of(self, request: WebhookRequest) -> Sequence[str]:
+        """Name the portals that a webhook of the app speaks of; its signature is not yet checked."""
+        return closing.accounts_of(request)
+
     def _linked(self, account: Account, record: RecordId) -> RecordId:
         """Give the record with the address of its page, where a person looks at it."""
         return replace(record, url=self.record_url(account, record))

@@ -156,7 +156,9 @@ def closed(calls: Calls, ids: Sequence[RecordId]) -> list[Closure]:
             where = f"Id IN ({', '.join(part)}) AND {flag} = true"
             for row in calls.query(soql.select(object_name, columns, where)):
                 record = asked[str(row["Id"])[:15]]
-                found.append(Closure(record, _moment(row, moment), _result(object_name, row)))
+                result = _result(object_name, row)
+                is_success = result != "lost"
+                found.append(Closure(record, _moment(row, moment), result, is_success=is_success))
     return found
 
 

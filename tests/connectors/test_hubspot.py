@@ -685,6 +685,7 @@ def test_closed_tells_won_lost_closed_and_done(account: Account) -> None:
 
     results = {closure.record.id: closure.result for closure in closures}
     assert results == {won: "won", lost: "lost", ticket: "closed", task: "done"}
+    assert [closure.record.id for closure in closures if not closure.is_success] == [lost]
     assert all(closure.closed_at.tzinfo for closure in closures)
 
 
@@ -732,6 +733,8 @@ def test_a_closed_record_arrives_as_a_signed_webhook(
     elsewhere = replace(account, settings={"hub_id": 1})
 
     assert closure.record == RecordId(kind, record)
+    assert list(HUBSPOT.accounts_of(request)) == [str(account.settings["hub_id"])]
+    assert list(HUBSPOT.changed(_silent(account), request)) == [RecordId(kind, record)]
     assert list(HUBSPOT.webhook(elsewhere, request)) == []
     for wrong in (
         replace(request, body=body + b" "),
@@ -742,6 +745,24 @@ def test_a_closed_record_arrives_as_a_signed_webhook(
     ):
         with pytest.raises(Rejected):
             HUBSPOT.webhook(account, wrong)
+        with pytest.raises(Rejected):
+            HUBSPOT.changed(account, wrong)
+
+
+def _silent(account: Account) -> Account:
+    """Give an account on which no call may be made."""
+
+    def refuse(**units: int) -> None:
+        raise AssertionError(units)
+
+    return replace(account, spend=refuse)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"portalId"', b"[[]]"])
+def test_a_body_that_is_no_webhook_is_refused(body: bytes) -> None:
+    """It names no accounts, whoever sends it."""
+    with pytest.raises(Rejected):
+        HUBSPOT.accounts_of(WebhookRequest({}, body, "https://afterbeep.example/hooks"))
 
 
 def test_an_old_webhook_is_refused(account: Account) -> None:
