@@ -7,12 +7,12 @@ counts survive a restart, as a vendor's do.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from connectors.sandbox import clock
 from connectors.sandbox.store import Store
 
 _SLICES = 20
@@ -112,7 +112,7 @@ class Limits:
         live = {int(key): n for key, n in counts.items() if int(key) > now - _SLICES}
         width = rule.period_s / _SLICES
         first = min(live, default=now)
-        resets_in_s = max(width, (first + _SLICES) * width - time.time())
+        resets_in_s = max(width, (first + _SLICES) * width - clock.seconds())
         return Usage(name, self._capacity[name], sum(live.values()), rule.period_s, resets_in_s)
 
     def names(self) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ class Limits:
         return tuple(self._rules)
 
     def _slice(self, name: str) -> str:
-        return str(int(time.time() / (self._rules[name].period_s / _SLICES)))
+        return str(int(clock.seconds() / (self._rules[name].period_s / _SLICES)))
 
     @staticmethod
     def _kind(account: str, name: str) -> str:

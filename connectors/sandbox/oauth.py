@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from connectors.sandbox import clock
 from connectors.sandbox.store import Store
 
 #: What the sandboxes' only client is called; a real vendor gives these when one registers an app.
@@ -123,7 +123,7 @@ class OAuthServer:
         grant = self._grant(access["grant"])
         if grant is None:
             return "unknown"
-        return "expired" if access["expires_at"] <= time.time() else grant
+        return "expired" if access["expires_at"] <= clock.seconds() else grant
 
     def expire_all(self) -> None:
         """Make every access token issued so far expired; refresh tokens go on working."""
@@ -199,7 +199,7 @@ class OAuthServer:
                 {"error": "access_denied", "error_description": text, **state},
             )
         code = secrets.token_urlsafe(32)
-        document = {**asked, "account": account.id, "expires_at": time.time() + 600}
+        document = {**asked, "account": account.id, "expires_at": clock.seconds() + 600}
         self._store.keep("code", code, document)
         return _go_back(asked["redirect_uri"], {"code": code, **state})
 
@@ -237,7 +237,7 @@ class OAuthServer:
         document = self._store.kept("code", code)
         if document is None or not self._store.forget("code", code):
             return _refuse("invalid_grant", "invalid authorization code", 400)
-        if document["expires_at"] <= time.time():
+        if document["expires_at"] <= clock.seconds():
             return _refuse("invalid_grant", "expired authorization code", 400)
         if request.form.get("redirect_uri") != document["redirect_uri"]:
             return _refuse("redirect_uri_mismatch", "redirect_uri must match configuration", 400)
@@ -276,7 +276,9 @@ class OAuthServer:
     def _answer(self, grant: Grant, *, refresh: str | None) -> Response:
         token = self._rules.new_token(grant.account, "access")
         self._store.keep(
-            "access", token, {"grant": grant.id, "expires_at": time.time() + self.token_lifetime_s}
+            "access",
+            token,
+            {"grant": grant.id, "expires_at": clock.seconds() + self.token_lifetime_s},
         )
         answer: dict[str, Any] = {"access_token": token, "token_type": "Bearer"}
         if refresh is not None:
@@ -301,7 +303,9 @@ class OAuthServer:
         token = request.form.get("token", "")
         kept = self._store.kept("access", token) or self._store.kept("refresh", token)
         grant = kept and self._grant(kept["grant"])
-        left_s = int(kept["expires_at"] - time.time()) if kept and "expires_at" in kept else None
+        left_s = (
+            int(kept["expires_at"] - clock.seconds()) if kept and "expires_at" in kept else None
+        )
         if not grant or (left_s is not None and left_s <= 0):
             return jsonify({"active": False})
         answer = {"active": True, "scope": " ".join(grant.scopes), "client_id": CLIENT_ID}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 
+from connectors.sandbox import clock
 from connectors.sandbox.keys import KeyServer
 from connectors.sandbox.store import Record
 
@@ -124,7 +125,7 @@ def _row(sandbox: Sandbox, record: Record) -> _Row:
         title=" ".join(words) or record.id,
         facts=facts,
         account=sandbox.access.accounts[record.account].name,
-        ago=_ago(time.time() - record.created_at),
+        ago=_ago(clock.seconds() - record.created_at),
         at=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.created_at)),
         is_updated=record.updated_at > record.created_at,
     )

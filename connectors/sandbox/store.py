@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from connectors.sandbox import clock
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -116,7 +117,7 @@ class Store:
         self, account: str, object_name: str, record_id: str, fields: Mapping[str, Any]
     ) -> Record:
         """Store a new record; fields of None are left out. The id must be free."""
-        now = time.time()
+        now = clock.seconds()
         kept = {name: value for name, value in fields.items() if value is not None}
         with self._lock:
             self._db.execute(
@@ -128,7 +129,7 @@ class Store:
 
     def update(self, record: Record, fields: Mapping[str, Any]) -> Record:
         """Merge fields into a record; None takes a field out."""
-        now = time.time()
+        now = clock.seconds()
         merged = {k: v for k, v in {**record.fields, **fields}.items() if v is not None}
         with self._lock:
             self._db.execute(
