@@ -59,13 +59,22 @@ class Draft:
         """Whether some field must not overwrite what the record already has."""
         return "if_empty" in self.rendered.update_modes.values()
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this key was certainly never sent: no try failed without a clear word, and no worker died with it."""
+        return self.record_id is None and self.row.attempts == 0 and not self.row.is_uncertain
+
     def write(self) -> Write:
         """Give the final record: update modes applied when it exists already."""
         fields = self.rendered.fields
         if self.record_id is not None:
             fields = apply_update_modes(self.rendered, self.existing or {})
         return Write(
-            key=self.row.key, object=self.row.object, fields=fields, record_id=self.record_id
+            key=self.row.key,
+            object=self.row.object,
+            fields=fields,
+            record_id=self.record_id,
+            is_first=self.is_first,
         )
 
 

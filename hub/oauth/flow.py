@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -117,7 +118,7 @@ def finish(
     except (VendorSilent, NotSetUp, WrongHost) as err:
         raise ConnectProblem(f"The account could not be connected: {err}") from err
     _check_scopes(client.oauth, answer)
-    return _store(hub, flow, client, answer, base_url)
+    return store(hub, flow, answer, keeps=client.oauth.keeps, base_url=base_url)
 
 
 def _take_flow(hub: Hub, person_id: str, state: str) -> ConnectFlow:
@@ -179,11 +180,12 @@ def _scopes(answer: dict[str, Any]) -> set[str]:
     return set(granted.split() if isinstance(granted, str) else map(str, granted))
 
 
-def _store(
-    hub: Hub, flow: ConnectFlow, client: VendorClient, answer: dict[str, Any], base_url: str
+def store(
+    hub: Hub, flow: ConnectFlow, answer: dict[str, Any], *, keeps: Sequence[str], base_url: str
 ) -> Connection:
+    """Identify the account that an answer opens and store the connection; raises ConnectProblem."""
     found = connector(flow.connector)
-    kept = {name: answer[name] for name in client.oauth.keeps if name in answer}
+    kept = {name: answer[name] for name in keeps if name in answer}
     account = Account(id="", base_url=base_url, token=answer["access_token"], settings=kept)
     try:
         account_id, account_name = found.identify(account)
@@ -207,7 +209,8 @@ def _store(
         connection.label = flow.label or connection.label or f"{found.label}: {account_name}"
         connection.account_id, connection.account_name = account_id, account_name
         connection.login_url, connection.base_url = flow.login_url, base_url
-        connection.settings = kept
+        # What the vendor told is renewed; what an admin set stays.
+        connection.settings = {**(connection.settings or {}), **kept}
         connection.granted_scopes = sorted(_scopes(answer))
         connection.health, connection.health_reason = Health.HEALTHY.value, None
         connection.health_at = now()

@@ -85,19 +85,18 @@ def _read(hub: Hub, tenant_id: str, connection_id: str) -> Connection:
 
 
 def _is_good(connection: Connection, refused_version: int | None) -> bool:
-    return (
-        connection.token_version != refused_version
-        and connection.token_expires_at is not None
-        and connection.token_expires_at - now() > timedelta(seconds=margin_s(connection))
+    if connection.token_version == refused_version or connection.access_token is None:
+        return False
+    # Keys that a person pasted have no end that we know of.
+    return connection.token_expires_at is None or (
+        connection.token_expires_at - now() > timedelta(seconds=margin_s(connection))
     )
 
 
 def _is_alive(connection: Connection, refused_version: int | None) -> bool:
-    return (
-        connection.token_version != refused_version
-        and connection.token_expires_at is not None
-        and connection.token_expires_at > now()
-    )
+    if connection.token_version == refused_version or connection.access_token is None:
+        return False
+    return connection.token_expires_at is None or connection.token_expires_at > now()
 
 
 def _is_cooling(connection: Connection) -> bool:
@@ -284,12 +283,16 @@ def _lifetime_s(told: Any, default_s: float) -> float:
 def sealed_tokens(
     hub: Hub, tenant_id: str, connection_id: str, connector_name: str, answer: dict[str, Any]
 ) -> dict[str, Any]:
-    """Give the columns that hold a token answer: both tokens sealed, and when the access token ends."""
-    found = connector(connector_name)
-    oauth = found.oauth
-    default_s = oauth.default_lifetime_s if isinstance(oauth, OAuth) else 0.0
-    lifetime_s = _lifetime_s(answer.get("expires_in"), default_s)
+    """Give the columns that hold a token answer: both tokens sealed, and when the access token ends.
+
+    Of an account that is reached with keys, the keys are the token, and it has no end.
+    """
+    oauth = connector(connector_name).oauth
     at: datetime = now()
+    ends_at = None
+    if isinstance(oauth, OAuth):
+        lifetime_s = _lifetime_s(answer.get("expires_in"), oauth.default_lifetime_s)
+        ends_at = at + timedelta(seconds=lifetime_s)
     refresh_token = answer.get("refresh_token")
     return {
         "access_token": hub.vault.seal_text(
@@ -299,6 +302,6 @@ def sealed_tokens(
         and hub.vault.seal_text(
             tenant_id, refresh_token, about=f"connections.refresh_token:{connection_id}"
         ),
-        "token_expires_at": at + timedelta(seconds=lifetime_s),
+        "token_expires_at": ends_at,
         "token_refreshed_at": at,
     }

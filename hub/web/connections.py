@@ -19,7 +19,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from connectors.errors import ConnectorError
-from connectors.record import OAuth
+from connectors.record import KeyAuth
 from connectors.registry import CONNECTORS, connector
 from hub.db.connections import Connection
 from hub.db.deliveries import Delivery, State
@@ -28,7 +28,7 @@ from hub.db.people import Role
 from hub.delivery import describe, steer
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
-from hub.oauth import flow
+from hub.oauth import flow, keys
 from hub.settings import vendor_settings
 from hub.web.viewer import needs, the_hub, viewer
 
@@ -64,6 +64,7 @@ class Vendor:
     login_url: str
     hosts: tuple[str, ...]
     is_set_up: bool
+    keys: KeyAuth | None = None
 
 
 @pages.get("")
@@ -103,9 +104,10 @@ def _vendors() -> list[Vendor]:
     found = []
     for name, (label, _) in CONNECTORS.items():
         vendor, settings = connector(name), vendor_settings(name)
-        if isinstance(vendor.oauth, OAuth):
-            login_url = settings.login_url or vendor.oauth.login_url
-            found.append(Vendor(name, label, login_url, vendor.hosts, settings.is_complete))
+        auth = vendor.oauth if isinstance(vendor.oauth, KeyAuth) else None
+        login_url = settings.login_url or vendor.oauth.login_url
+        is_set_up = auth is not None or settings.is_complete
+        found.append(Vendor(name, label, login_url, vendor.hosts, is_set_up, auth))
     return found
 
 
@@ -117,6 +119,8 @@ def begin(connector_name: str) -> ResponseReturnValue:
         abort(404)
     label = request.form.get("label", "").strip()[:_LONGEST_LABEL]
     login_url = request.form.get("login_url", "").strip() or None
+    if isinstance(connector(connector_name).oauth, KeyAuth):
+        return _take_keys(connector_name, label=label, login_url=login_url)
     return _leave_for(connector_name, label=label, login_url=login_url)
 
 
@@ -124,7 +128,61 @@ def begin(connector_name: str) -> ResponseReturnValue:
 @needs(Role.ADMIN)
 def reconnect(connection_id: str) -> ResponseReturnValue:
     """Authorise a connection anew; it keeps its id, mappings and history."""
-    return _leave_for(_find(connection_id).connector, connection_id=connection_id)
+    row = _find(connection_id)
+    if isinstance(connector(row.connector).oauth, KeyAuth):
+        return redirect(url_for(".new_keys", connection_id=connection_id), 303)
+    return _leave_for(row.connector, connection_id=connection_id)
+
+
+@pages.get("/<connection_id>/keys")
+@needs(Role.ADMIN)
+def new_keys(connection_id: str) -> ResponseReturnValue:
+    """Ask for the new keys of an account."""
+    row = _find(connection_id)
+    auth = connector(row.connector).oauth
+    if not isinstance(auth, KeyAuth):
+        abort(404)
+    return render_template("connections/keys.html", row=row, auth=auth)
+
+
+@pages.post("/<connection_id>/keys")
+@needs(Role.ADMIN)
+def replace_keys(connection_id: str) -> ResponseReturnValue:
+    """Take the new keys of an account; it keeps its id, mappings and history."""
+    row = _find(connection_id)
+    if not isinstance(connector(row.connector).oauth, KeyAuth):
+        abort(404)
+    return _take_keys(row.connector, connection_id=connection_id)
+
+
+def _take_keys(
+    connector_name: str,
+    *,
+    label: str = "",
+    login_url: str | None = None,
+    connection_id: str | None = None,
+) -> ResponseReturnValue:
+    me = viewer()
+    try:
+        row = keys.connect(
+            the_hub(),
+            me.tenant_id,
+            me.person_id,
+            connector_name,
+            request.form,
+            label=label,
+            login_url=login_url,
+            connection_id=connection_id,
+        )
+    except flow.ConnectProblem as err:
+        flash(str(err), "error")
+        again = (
+            url_for(".new_keys", connection_id=connection_id) if connection_id else url_for(".new")
+        )
+        return redirect(again, 303)
+    flash(f"{row.label} is connected.")
+    _prepare(row.tenant_id, row.id)
+    return redirect(f"{url_for('.show')}#{row.id}", 303)
 
 
 def _leave_for(
