@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,13 @@ class Calls:
         """Make calls for this account, through open connections where there are."""
         self._session = transport.session(account)
         self._account = account
-        self._headers: Mapping[str, str] = {}
+        #: Those of the last answer, names in lower case.
+        self.answer_headers: Mapping[str, str] = {}
         self._session.hooks["response"].append(self._remember)
 
     def _remember(self, answer: requests.Response, **_: Any) -> None:
         # The SDK's exceptions have no headers, and an error may say when to come again.
-        self._headers = {name.lower(): value for name, value in answer.headers.items()}
+        self.answer_headers = {name.lower(): value for name, value in answer.headers.items()}
 
     @cached_property
     def _client(self) -> Client:
@@ -88,16 +90,44 @@ class Calls:
             raise ContractBroken("Salesforce did not say whose access we have.")
         return answer
 
+    def upload(self, path: str, table: bytes) -> None:
+        """Send a CSV table to a resource below ``/services/data/vXX.X/``."""
+        with self._told(is_write=True):
+            headers = {"Content-Type": "text/csv; charset=UTF-8"}
+            answer = self._send("PUT", path, headers, data=table)
+        if answer.status_code != requests.codes.created:
+            raise ContractBroken("Salesforce did not say that it has the table.", code="not_taken")
+
+    def download(self, path: str) -> bytes:
+        """Read a CSV table, in UTF-8, from a resource below ``/services/data/vXX.X/``."""
+        with self._told(is_write=False):
+            return self._send("GET", path, {"Accept": "text/csv"}).content
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], **parts: Any
+    ) -> requests.Response:
+        # What the SDK's own methods for bulk jobs stand on. Those guess the encoding of a table, and sleep.
+        from simple_salesforce.util import call_salesforce  # noqa: PLC0415
+
+        client = self._client
+        whole = {**client.headers, **headers}
+        return call_salesforce(client.base_url + path, method, self._session, whole, **parts)
+
     def _call(self, method: str, path: str, *, is_oauth: bool = False, **parts: Any) -> Any:
+        send = self._client.oauth2 if is_oauth else self._client.restful
+        with self._told(is_write=method not in READ_METHODS):
+            return send(path, method=method, **parts)
+
+    @contextmanager
+    def _told(self, *, is_write: bool) -> Iterator[None]:
+        """Turn what the SDK raises into the error that says what happens next."""
         from simple_salesforce.exceptions import SalesforceError  # noqa: PLC0415
 
-        send = self._client.oauth2 if is_oauth else self._client.restful
-        is_write = method not in READ_METHODS
         try:
-            return send(path, method=method, **parts)
+            yield
         except SalesforceError as err:
             raise refused_request(
-                err.status, err.content, self._headers, is_write=is_write
+                err.status, err.content, self.answer_headers, is_write=is_write
             ) from err
         except requests.exceptions.InvalidSchema as err:
             raise ContractBroken("Salesforce's SDK tried to call another host.") from err

@@ -24,7 +24,7 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
-from connectors.salesforce import keys, lookup, rows, soql
+from connectors.salesforce import bulk, keys, lookup, rows, soql
 from connectors.salesforce.calls import Calls, cost_of
 from connectors.salesforce.fields import fields_of, objects_of
 from connectors.salesforce.refusals import record_url
@@ -43,7 +43,12 @@ class Salesforce:
     label = "Salesforce"
     #: Source: https://developer.salesforce.com/docs/platform/api-rest/guide/
     #: resources-composite-sobjects-collections-upsert (2026-11-22)
-    max_batch = 200
+    max_batch = rows.MAX_BATCH
+    #: Above so many records Salesforce wants Bulk API 2.0 to be used.
+    #: Source: https://developer.salesforce.com/docs/platform/salesforce-app-limits-cheatsheet/guide/
+    #: salesforce-app-limits-platform-bulkapi.html (2026-11-22)
+    bulk_from = 2_000
+    max_bulk = bulk.MAX_ROWS
     # Leads, contacts and cases have a unique key, but that of a task may be an external id only:
     # two upserts at the same moment could make two tasks.
     repeats: frozenset[str] | None = frozenset({"Task", "Event"})
@@ -90,7 +95,9 @@ class Salesforce:
         self._transport = Transport(self.label, cost=cost_of)
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
-        """Give one call for new records and one for known ones, up to 200 of each."""
+        """Give one call for new records and one for known ones; of more than 200 those that a job takes."""
+        if len(writes) > self.max_batch:
+            return {"requests": bulk.cost(writes)}
         kinds = {write.record_id is None for write in writes}
         return {"requests": len(kinds)}
 
@@ -144,8 +151,19 @@ class Salesforce:
         return lookup.find(self._calls(account), account.base_url, lookups)
 
     def write(self, account: Account, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Upsert by key, and update by id, up to 200 records of one object."""
+        """Upsert by key, and update by id, up to 200 records of one object; more go through a job."""
+        if len(writes) > self.max_batch:
+            return bulk.write(self._calls(account), account.base_url, writes)
         return rows.write(self._calls(account), account.base_url, writes)
+
+    def poll(self, account: Account, job: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Start a job that is not started yet, or tell what became of the writes in it."""
+        return bulk.poll(self._calls(account), account.base_url, job, writes)
+
+    def poll_cost(self, job: str) -> Mapping[str, int]:
+        """Give the one call that asks for the state; starting costs one more, results two or three."""
+        del job
+        return {"requests": 1}
 
     def closed(self, account: Account, ids: Sequence[RecordId]) -> Sequence[Closure]:
         """Tell which leads were converted, and which tasks, cases and opportunities closed."""

@@ -16,6 +16,8 @@ from connectors.salesforce.calls import Calls
 from connectors.salesforce.lookup import KEY_FIELD
 from connectors.salesforce.refusals import record_url, refused_record
 
+#: Records of one call.
+MAX_BATCH = 200
 _NOT_FOUND = 404
 
 
@@ -45,15 +47,29 @@ def write(calls: Calls, base_url: str, writes: Sequence[Write]) -> list[Outcome]
     return [outcome for outcome in outcomes if outcome is not None]
 
 
+def checked_name(object_name: str) -> str:
+    """Give an object's name; raises Rejected when it is not one."""
+    try:
+        # It becomes part of an address, where a slash would lead to another resource.
+        return soql.name(object_name)
+    except ValueError as err:
+        raise Rejected(f'Salesforce has no object "{object_name}".', code="NOT_FOUND") from err
+
+
+def missing_key(object_name: str, status: int | None) -> Rejected:
+    """Give the error that an object without our key field stands for."""
+    text = (
+        f"Salesforce has no key field {KEY_FIELD} on {object_name} that we may use. "
+        "Open the connection and run its set-up again."
+    )
+    return Rejected(text, field=KEY_FIELD, code="key_field_missing", status=status)
+
+
 class _Batch:
     """Sends records of one object by one of the two calls."""
 
     def __init__(self, calls: Calls, base_url: str, object_name: str, *, is_update: bool) -> None:
-        try:
-            # It becomes part of an address, where a slash would lead to another resource.
-            self._object = soql.name(object_name)
-        except ValueError as err:
-            raise Rejected(f'Salesforce has no object "{object_name}".', code="NOT_FOUND") from err
+        self._object = checked_name(object_name)
         self._calls = calls
         self._base_url = base_url
         self._is_update = is_update
@@ -105,12 +121,7 @@ class _Batch:
         A value of the wrong JSON type does that; nothing was written then.
         """
         if err.status == _NOT_FOUND:
-            text = (
-                f"Salesforce has no key field {KEY_FIELD} on {self._object} that we may use. "
-                "Open the connection and run its set-up again."
-            )
-            missing = Rejected(text, field=KEY_FIELD, code="key_field_missing", status=err.status)
-            return [Outcome(error=missing)] * len(records)
+            return [Outcome(error=missing_key(self._object, err.status))] * len(records)
         if len(records) == 1:
             return [Outcome(error=err)]
         middle = len(records) // 2

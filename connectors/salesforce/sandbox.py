@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from flask import Flask, Response, make_response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from connectors.salesforce import sandbox_batch as batch
+from connectors.salesforce.sandbox_answers import answering, errors, object_body, version
+from connectors.salesforce.sandbox_bulk import BulkRoutes
 from connectors.salesforce.sandbox_objects import OBJECTS
 from connectors.salesforce.sandbox_org import Org, Refused, RowError, make_id, user_id
 from connectors.salesforce.sandbox_soql import MalformedQuery, Query, parse
@@ -48,19 +49,19 @@ class _Answers:
 
     def unauthorised(self, state: TokenState) -> Response:
         del state
-        return _errors(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        return errors(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
     def throttled(self, usages: Mapping[str, Usage]) -> Response:
         del usages
         # It is 403, not 429, and says nothing of when.
         # Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm (2026-11-22)
-        return _errors(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        return errors(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 
     def failed(self, status: int) -> Response:
         if status == 429:  # noqa: PLR2004 - the status that means a limit everywhere else
             return self.throttled({})
         code = "SERVER_UNAVAILABLE" if status == 503 else "UNKNOWN_EXCEPTION"  # noqa: PLR2004
-        return _errors(status, code, "An unexpected error occurred. Please try again later.")
+        return errors(status, code, "An unexpected error occurred. Please try again later.")
 
     def headers(self, usages: Mapping[str, Usage]) -> Mapping[str, str]:
         usage = usages.get("requests")
@@ -120,6 +121,8 @@ class _Routes:
     def add(self) -> None:
         """Add all routes."""
         route = self._sandbox.route
+        bulk = BulkRoutes(self._sandbox)
+        bulk.add()
         collections = f"{_DATA}/composite/sobjects"
         for rule, method, function in (
             ("/services/oauth2/userinfo", "GET", self._user),
@@ -139,7 +142,7 @@ class _Routes:
         ):
             # The SDK writes "query/" and "sobjects" alike; the vendor takes both.
             for spelling in (rule, f"{rule}/"):
-                route(spelling, methods=[method])(_answering(function))
+                route(spelling, methods=[method])(answering(bulk.current(function)))
         app = self._sandbox.app
         app.add_url_rule("/services/data", "versions", self._versions)
         app.add_url_rule("/lightning/r/<name>/<record_id>/view", "lightning", _lightning)
@@ -193,9 +196,9 @@ class _Routes:
         if name == "PermissionSet":
             _refuse_locked(grant)
         with self._sandbox.store.transaction():
-            made = self._org(grant).insert(name, _object_body())
+            made = self._org(grant).insert(name, object_body())
         if isinstance(made, RowError):
-            return _errors(400, made.code, made.message, made.fields)
+            return errors(400, made.code, made.message, made.fields)
         return answer_json({"id": made, "success": True, "errors": []}, 201)
 
     def _read(self, grant: Grant, name: str, record_id: str) -> Response:
@@ -211,9 +214,9 @@ class _Routes:
             record = org.get(name, record_id)
             if record is None:
                 raise Refused(404, "NOT_FOUND", "The requested resource does not exist")
-            changed = org.update(record, _object_body())
+            changed = org.update(record, object_body())
         if isinstance(changed, RowError):
-            return _errors(400, changed.code, changed.message, changed.fields)
+            return errors(400, changed.code, changed.message, changed.fields)
         return make_response("", 204)
 
     def _remove(self, grant: Grant, name: str, record_id: str) -> Response:
@@ -226,16 +229,16 @@ class _Routes:
     # Collections: up to 200 records, answered in the order of the request.
 
     def _create_many(self, grant: Grant) -> Response:
-        rows = batch.records(_object_body())
+        rows = batch.records(object_body())
         if any(batch.type_of(row) in batch.SETUP_OBJECTS for row in rows):
             _refuse_locked(grant)
         return self._each(rows, batch.creating(self._org(grant)))
 
     def _update_many(self, grant: Grant) -> Response:
-        return self._each(batch.records(_object_body()), batch.updating(self._org(grant)))
+        return self._each(batch.records(object_body()), batch.updating(self._org(grant)))
 
     def _upsert_many(self, grant: Grant, name: str, external: str) -> Response:
-        rows = batch.records(_object_body())
+        rows = batch.records(object_body())
         return self._each(rows, batch.upserting(self._org(grant), name, external, rows))
 
     def _each(self, rows: Sequence[batch.Row], write: batch.WriteRow) -> Response:
@@ -243,7 +246,7 @@ class _Routes:
             self._sandbox.store,
             rows,
             write,
-            is_all_or_none=bool(_object_body().get("allOrNone")),
+            is_all_or_none=bool(object_body().get("allOrNone")),
             refused=self._sandbox.refused_row(),
         )
         return answer_json(answers)
@@ -277,7 +280,7 @@ class _Routes:
             self._sandbox.store.keep("cursor", cursor, {"query": text})
             answer["done"] = False
             answer["nextRecordsUrl"] = (
-                f"/services/data/{_version()}/query/{cursor}-{start + _PAGE_ROWS}"
+                f"/services/data/{version()}/query/{cursor}-{start + _PAGE_ROWS}"
             )
         return answer_json(answer)
 
@@ -310,7 +313,7 @@ class _Routes:
 
     def _create_field(self, grant: Grant) -> Response:
         _refuse_locked(grant)
-        body = _object_body()
+        body = object_body()
         with self._sandbox.store.transaction():
             made = self._org(grant).create_field(
                 str(body.get("FullName", "")), body.get("Metadata") or {}
@@ -322,29 +325,10 @@ class _Routes:
         """Do what a salesperson does with a lead that became a customer."""
         record = self._sandbox.store.get("Lead", record_id)
         if record is None:
-            return _errors(404, "NOT_FOUND", "There is no such lead.")
+            return errors(404, "NOT_FOUND", "There is no such lead.")
         today = time.strftime("%Y-%m-%d", time.gmtime())
         self._sandbox.store.update(record, {"IsConverted": True, "ConvertedDate": today})
         return make_response("", 204)
-
-
-def _answering(function: Callable[..., BaseResponse]) -> Callable[..., BaseResponse]:
-    """Turn what the org refuses into Salesforce's answer."""
-
-    @wraps(function)
-    def answer(grant: Grant, **captured: str) -> BaseResponse:
-        captured.pop("version", None)
-        try:
-            return function(grant, **captured)
-        except Refused as err:
-            return _errors(err.status, err.code, err.message, err.fields)
-
-    return answer
-
-
-def _version() -> str:
-    """Give the version of the API that this request names."""
-    return str((request.view_args or {}).get("version"))
 
 
 def _refuse_locked(grant: Grant) -> None:
@@ -353,22 +337,8 @@ def _refuse_locked(grant: Grant) -> None:
         raise Refused(403, "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", message)
 
 
-def _errors(status: int, code: str, message: str, fields: Sequence[str] = ()) -> Response:
-    error: dict[str, Any] = {"message": message, "errorCode": code}
-    if fields:
-        error["fields"] = list(fields)
-    return answer_json([error], status)
-
-
-def _object_body() -> dict[str, Any]:
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise Refused(400, "JSON_PARSER_ERROR", "Unexpected end of JSON or no object")
-    return body
-
-
 def _shown(name: str, row: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    url = f"/services/data/{_version()}/sobjects/{name}/{row['Id']}"
+    url = f"/services/data/{version()}/sobjects/{name}/{row['Id']}"
     return {"attributes": {"type": name, "url": url}, **{f: row.get(f) for f in fields}}
 
 
