@@ -1,7 +1,7 @@
 """An OAuth 2.0 server as vendors run them: authorise page, PKCE, rotation, revocation, expiry.
 
 A person sees the authorise page, chooses one of the accounts and clicks "Allow" or "Deny". Codes
-work once and for ten minutes. With rotation on, a refresh answers a new refresh token and the old
+work once and for ten minutes, or as the rules say. With rotation on, a refresh answers a new refresh token and the old
 one dies at once.
 """
 
@@ -63,6 +63,9 @@ class OAuthRules:
     revoke_path: str | None = None
     introspect_path: str | None = None
     required_scopes: tuple[str, ...] = ()
+    #: A vendor that grants nothing for a scope that it does not know, instead of refusing it.
+    drops_unknown_scopes: bool = False
+    code_lifetime_s: float = 600.0
     token_lifetime_s: float = 7200.0
     tells_lifetime: bool = True
     rotates_refresh: bool = False
@@ -154,6 +157,8 @@ class OAuthServer:
         scopes = tuple(asked.get("scope", "").split()) or self._rules.scopes
         back = {"state": asked.get("state", "")}
         unknown = [scope for scope in scopes if scope not in self._rules.scopes]
+        if self._rules.drops_unknown_scopes:
+            scopes, unknown = tuple(scope for scope in scopes if scope not in unknown), []
         if unknown or asked.get("response_type") != "code":
             error = "invalid_scope" if unknown else "unsupported_response_type"
             return _go_back(asked["redirect_uri"], {"error": error, **back})
@@ -199,7 +204,8 @@ class OAuthServer:
                 {"error": "access_denied", "error_description": text, **state},
             )
         code = secrets.token_urlsafe(32)
-        document = {**asked, "account": account.id, "expires_at": clock.seconds() + 600}
+        expires_at = clock.seconds() + self._rules.code_lifetime_s
+        document = {**asked, "account": account.id, "expires_at": expires_at}
         self._store.keep("code", code, document)
         return _go_back(asked["redirect_uri"], {"code": code, **state})
 
