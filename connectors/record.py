@@ -115,7 +115,8 @@ class OAuth:
     ``{tokens}`` is the same for ``tokens_url``, for a vendor whose tokens come from a third address.
     ``api_url`` is also the account's base URL when the token answer names none. ``keeps`` names
     what is kept of the token answer as connection settings. ``token_auth`` says how the client
-    authenticates.
+    authenticates. ``revoke_by`` says how the revoke address is told which token: posted to it, or as the bearer
+    of a DELETE (then it is the access token).
     ``default_lifetime_s`` is used when the token answer has no ``expires_in``.
     """
 
@@ -126,6 +127,7 @@ class OAuth:
     scopes: tuple[str, ...]
     has_pkce: bool = True
     token_auth: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # noqa: S105 - the name of a way to authenticate
+    revoke_by: Literal["token", "bearer"] = "token"
     keeps: tuple[str, ...] = ()
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     default_lifetime_s: float = 3600.0

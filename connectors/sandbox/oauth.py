@@ -70,6 +70,8 @@ class OAuthRules:
     tells_lifetime: bool = True
     rotates_refresh: bool = False
     repeats_refresh: bool = True
+    #: A refresh ends the access tokens that were issued before it, too.
+    refresh_ends_access: bool = False
     requires_pkce: bool = False
     answer: Callable[[Grant], Mapping[str, Any]] = field(default=lambda _grant: {})
     new_token: Callable[[SandboxAccount, str], str] = field(
@@ -138,6 +140,16 @@ class OAuthServer:
         for kind in ("grant", "access", "refresh"):
             for name in self._store.all_kept(kind):
                 self._store.forget(kind, name)
+
+    def end(self, grant: Grant) -> None:
+        """Withdraw one grant, as a vendor does that is told so by its bearer."""
+        self._store.forget("grant", grant.id)
+        self._store.add("tokens", "revoked")
+
+    def _end_access(self, grant_id: str) -> None:
+        for token, access in self._store.all_kept("access").items():
+            if access["grant"] == grant_id:
+                self._store.forget("access", token)
 
     def _grant(self, grant_id: str) -> Grant | None:
         document = self._store.kept("grant", grant_id)
@@ -271,6 +283,8 @@ class OAuthServer:
             if self.rotates_refresh:
                 self._store.forget("refresh", token)
                 refresh = self._new_refresh(grant)
+            if self._rules.refresh_ends_access:
+                self._end_access(grant.id)
             self._store.add("tokens", "refreshed")
             return self._answer(grant, refresh=refresh)
 

@@ -117,12 +117,21 @@ class VendorClient:
             )
 
     def revoke(self, token: str) -> bool:
-        """Give a token back; tells whether the vendor took it."""
+        """Give a token back; tells whether the vendor took it.
+
+        It is the access token where the vendor ends the bearer's own (``revoke_by``), else the refresh token.
+        """
         if self.oauth.revoke_url is None:
             return False
         with self._client() as client:
             try:
-                answer = client.revoke_token(self.url(self.oauth.revoke_url), token=token)
+                url = self.url(self.oauth.revoke_url)
+                if self.oauth.revoke_by == "bearer":
+                    bearer = {"Authorization": f"Bearer {token}"}
+                    # With an auth of its own the header is not replaced by one from .netrc.
+                    answer = client.request("DELETE", url, headers=bearer, auth=lambda asked: asked)
+                else:
+                    answer = client.revoke_token(url, token=token)
             except (requests.RequestException, OAuthError):
                 return False
         return bool(answer.ok)

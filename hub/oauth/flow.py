@@ -243,8 +243,11 @@ def disconnect(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> b
         connection = session.scalars(
             select(Connection).where(Connection.id == connection_id).with_for_update()
         ).one()
-        sealed = connection.refresh_token or connection.access_token
-        kind = "refresh_token" if connection.refresh_token else "access_token"
+        oauth = CONNECTORS.get(connection.connector) and connector(connection.connector).oauth
+        is_bearers = isinstance(oauth, OAuth) and oauth.revoke_by == "bearer"
+        is_refresh = bool(connection.refresh_token) and not is_bearers
+        sealed = connection.refresh_token if is_refresh else connection.access_token
+        kind = "refresh_token" if is_refresh else "access_token"
         token = sealed and hub.vault.open_text(
             tenant_id, sealed, about=f"connections.{kind}:{connection_id}"
         )
