@@ -27,8 +27,10 @@ _WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:?\
 def fits(fields: Mapping[str, JSON]) -> bool:
     """Say whether a table can hold these values as they are.
 
-    It cannot hold a text that is the sign for clearing, nor texts longer than Bulk API takes.
+    It cannot hold a text that is the sign for clearing, texts longer than Bulk API takes, nor objects.
     """
+    if any(isinstance(value, Mapping) for value in fields.values()):
+        return False
     texts = [text_of(value) for value in fields.values()]
     return (
         NULL not in texts

@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ import pytest
 import running
 from werkzeug.serving import make_server
 
-from connectors.errors import ConnectorError
-from connectors.record import Lookup, OAuth, Write
+from connectors.errors import ConnectorError, NotYet, Uncertain
+from connectors.interface import WorksLater
+from connectors.record import Account, Lookup, OAuth, Outcome, RecordId, Write
 from connectors.registry import connector
 from connectors.sandbox.serve import load
 
@@ -32,12 +33,12 @@ pytestmark = pytest.mark.skipif(
     not DOCUMENT.exists(), reason="the vendor's document is not at hand in ../shared"
 )
 #: Not in the document: set-up, and the page on which a person decides.
-UNDOCUMENTED = ("/tooling/", "/services/oauth2/authorize", "/_sandbox/")
+UNDOCUMENTED = ("/tooling/", "/services/oauth2/authorize", "/_sandbox/", "/_salesforce/")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, and the answer that it got; bodies are read where they are JSON or forms."""
+    """A request, and the answer that it got; bodies are read where they are JSON, CSV or forms."""
 
     method: str
     path: str
@@ -61,26 +62,30 @@ class Recorder:
         raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(raw)
         seen: list[str] = []
+        answered_as: list[str] = []
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             seen.append(status)
+            answered_as.append(dict(headers).get("Content-Type", ""))
             return start_response(status, headers, *rest)
 
         answer = b"".join(self._app(environ, start))
-        is_form = "form" in (environ.get("CONTENT_TYPE") or "")
+        sent_as = environ.get("CONTENT_TYPE") or ""
         self.exchanges.append(
             Exchange(
                 environ["REQUEST_METHOD"],
                 environ["PATH_INFO"],
-                dict(parse_qsl(raw.decode())) if is_form else _json(raw),
+                dict(parse_qsl(raw.decode())) if "form" in sent_as else _read(raw, sent_as),
                 int(seen[0].split()[0]),
-                _json(answer),
+                _read(answer, answered_as[0]),
             )
         )
         return [answer]
 
 
-def _json(raw: bytes) -> Any:
+def _read(raw: bytes, content_type: str) -> Any:
+    if content_type.startswith("text/csv"):
+        return raw.decode()
     try:
         return json.loads(raw)
     except ValueError:
@@ -134,6 +139,7 @@ def _use_everything(box: running.Sandbox) -> None:
         account, [Lookup("Lead", key=keys[0]), Lookup("Lead", by={"Phone": "+14155550132"})]
     )
     vendor.closed(account, [record])
+    _use_jobs(box, account)
     for fault in ({"status": 429}, {"status": 503}):
         box.fault(kind="status", path="/query", **fault)
         with pytest.raises(ConnectorError):
@@ -143,6 +149,37 @@ def _use_everything(box: running.Sandbox) -> None:
         vendor.identify(account)
     url = str(vendor.oauth.revoke_url).format(base=box.url)
     box.http.post(url, data={"token": tokens["refresh_token"]}).raise_for_status()
+
+
+def _use_jobs(box: running.Sandbox, account: Account) -> None:
+    """Use Bulk API 2.0: a job with good and bad rows, one for another kind, and one that fails."""
+    vendor = connector("salesforce")
+    assert isinstance(vendor, WorksLater)
+    settings = {"bulk_delay_s": 0, "bulk_rows_per_s": 1e9}
+    box.http.post(f"{box.url}/_salesforce/settings", json=settings).raise_for_status()
+    good = {"LastName": "Whitfield", "Company": "W", "Title": None}
+    known: list[RecordId] = []
+    for wrong in ({}, {"Nope__c": "x"}):
+        fields = [{"LastName": "W"}, {**good, **wrong}, *[good] * 210]
+        writes = [Write(uuid.uuid4().hex, "Lead", one) for one in fields]
+        outcomes = _done(vendor, account, writes)
+        known += [one.record for one in outcomes if one.record]
+    assert len(known) == 211
+    updates = [Write(uuid.uuid4().hex, "Lead", {"Title": "Owner"}, one.id) for one in known]
+    assert all(one.record for one in _done(vendor, account, updates))
+    box.fault(kind="status", status=503, method="PUT", path="/jobs/")
+    with pytest.raises(ConnectorError):
+        vendor.write(account, updates)
+    assert isinstance(
+        vendor.poll(account, "bulk:upsert:750bm0zzzzzzzzzAAA", updates)[0].error, Uncertain
+    )
+
+
+def _done(vendor: Any, account: Account, writes: list[Write]) -> Sequence[Outcome]:
+    taken = vendor.write(account, writes)[0].error
+    assert isinstance(taken, NotYet)
+    vendor.poll(account, taken.job, writes)
+    return vendor.poll(account, taken.job, writes)
 
 
 def _as_json_schema(part: Any) -> Any:
@@ -190,6 +227,22 @@ def test_every_address_is_documented(document, exchanges):
     assert unknown == set()
 
 
+def test_every_address_of_a_job_was_used(exchanges):
+    """So that the two facts below are about jobs too."""
+    seen = {(e.method, re.sub(r"750\w+", "*", e.path)) for e in exchanges if "/jobs/" in e.path}
+    base = "/services/data/v62.0/jobs/ingest"
+
+    assert seen >= {
+        ("POST", base),
+        ("PUT", f"{base}/*/batches"),
+        ("PATCH", f"{base}/*"),
+        ("GET", f"{base}/*"),
+        ("GET", f"{base}/*/successfulResults"),
+        ("GET", f"{base}/*/failedResults"),
+        ("GET", f"{base}/*/unprocessedrecords"),
+    }
+
+
 def test_requests_fit_the_document(document, exchanges):
     """The bodies that we send are what the operations take."""
     problems, checked = [], 0
@@ -225,5 +278,5 @@ def test_answers_fit_the_document(document, exchanges):
             found = _problems(document, content, exchange.answer)
             problems += [(exchange.path, exchange.status, problem) for problem in found]
 
-    assert {200, 400, 401, 403, 503} <= statuses
+    assert {200, 201, 400, 401, 403, 404, 503} <= statuses
     assert problems == []
