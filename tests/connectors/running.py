@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -29,7 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from connectors.interface import Connector
-from connectors.record import Account, OAuth
+from connectors.record import Account, KeyAuth, OAuth
 from connectors.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
 
 REDIRECT_URI = "http://127.0.0.1:9/oauth/callback"
@@ -127,6 +128,19 @@ def sandbox(name: str, folder: Path) -> Iterator[Sandbox]:
             box.stop()
 
 
+def connect(
+    box: Sandbox, connector: Connector, *, account: str | None = None, **parts: Any
+) -> tuple[Account, dict[str, Any]]:
+    """Connect as a person does: through the authorise page, or with the keys that the sandbox shows.
+
+    Gives the account, and the token answer, which is empty where there are keys.
+    """
+    if isinstance(connector.oauth, KeyAuth):
+        return keyed_account(box, connector, account=account, **parts), {}
+    tokens = authorise(box, connector.oauth, account=account)
+    return _account(box, connector, tokens, **parts), tokens
+
+
 def authorise(
     box: Sandbox, oauth: OAuth, *, decision: str = "allow", account: str | None = None
 ) -> dict[str, Any]:
@@ -186,13 +200,31 @@ def token(box: Sandbox, oauth: OAuth, **form: str) -> httpx.Response:
 
 def account(box: Sandbox, connector: Connector, tokens: Mapping[str, Any], **parts: Any) -> Account:
     """Make the account record that the hub would make of a token answer."""
+    return _account(box, connector, tokens, **parts)
+
+
+def keyed_account(
+    box: Sandbox, connector: Connector, *, account: str | None = None, **parts: Any
+) -> Account:
+    """Make the account record that the hub would make of the keys which the sandbox shows."""
+    assert isinstance(connector.oauth, KeyAuth)
+    keys = box.http.get(f"{box.url}/_sandbox/keys.json").raise_for_status().json()
+    fields = keys[account] if account else next(iter(keys.values()))
+    assert set(connector.oauth.fields) == set(fields)
+    return Account(id="connection-1", base_url=box.url, token=json.dumps(fields), **parts)
+
+
+def _account(
+    box: Sandbox, connector: Connector, tokens: Mapping[str, Any], **parts: Any
+) -> Account:
     oauth = connector.oauth
     kept = oauth.keeps if isinstance(oauth, OAuth) else ()
     return Account(
         id="connection-1",
         base_url=box.url,
         token=tokens["access_token"],
-        settings={name: tokens[name] for name in kept if name in tokens},
+        settings={name: tokens[name] for name in kept if name in tokens}
+        | parts.pop("settings", {}),
         **parts,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import running
 
@@ -17,7 +17,12 @@ class Case:
     ``fields`` make a good record. ``bad`` are fields that the vendor refuses for one record, of which
     ``bad_field`` is named in the error, and ``bad_value`` must not be. ``close`` does what the
     vendor's user does to close the record. ``write_path`` and ``read_path`` are parts of the
-    addresses for writing batches and for describing.
+    addresses for writing batches and for describing; ``write_method`` tells writes from reads at one address.
+
+    ``lacks`` says what the vendor has not, and why: ``update`` (changing a record), ``match`` (finding by a
+    field's value), ``limit_headers``. ``told_apart_by`` is the field whose words make two records
+    different, for a vendor that keeps no key. ``settings`` are what an admin sets for the connection,
+    ``prepare_box`` what the sandbox is told first.
     """
 
     name: str
@@ -35,6 +40,11 @@ class Case:
     closable: str
     closable_fields: Mapping[str, JSON]
     close: Callable[[running.Sandbox, RecordId], None]
+    write_method: str | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    told_apart_by: str | None = None
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+    prepare_box: Callable[[running.Sandbox], None] = lambda _box: None
 
 
 def _complete_task(box: running.Sandbox, record: RecordId) -> None:
@@ -55,6 +65,31 @@ def _close_ticket(box: running.Sandbox, record: RecordId) -> None:
         f"{box.url}/_hubspot/close", json={"object": record.object, "id": record.id}
     )
     answer.raise_for_status()
+
+
+def _win_deal(box: running.Sandbox, record: RecordId) -> None:
+    """Win a deal as a salesperson does, with a token of their own."""
+    from connectors.registry import connector
+
+    tokens = running.authorise(box, connector("pipedrive").oauth)
+    answer = box.http.patch(
+        f"{box.url}/api/v2/deals/{record.id}",
+        json={"status": "won"},
+        headers={"Authorization": f"Bearer {tokens['access_token']}"},
+    )
+    answer.raise_for_status()
+
+
+def _deliver(box: running.Sandbox, record: RecordId) -> None:
+    answer = box.http.post(
+        f"{box.url}/_twilio/status", json={"sid": record.id, "status": "delivered"}
+    )
+    answer.raise_for_status()
+
+
+def _keep_texts_waiting(box: running.Sandbox) -> None:
+    """Let texts arrive only when a test says so."""
+    box.http.post(f"{box.url}/_twilio/settings", json={"delivery_s": None}).raise_for_status()
 
 
 CASES = {
@@ -91,5 +126,60 @@ CASES = {
         closable="tickets",
         closable_fields={"subject": "Call back", "hs_pipeline": "0", "hs_pipeline_stage": "1"},
         close=_close_ticket,
+    ),
+    "pipedrive": Case(
+        name="pipedrive",
+        object="Person",
+        fields={"name": "Dana Whitfield"},
+        text="notes",
+        max_chars=10_000,
+        match="phone",
+        clear="job_title",
+        bad={"org_id": "some firm, said Dana"},
+        bad_field="org_id",
+        bad_value="some firm, said Dana",
+        write_path="/api/v2/persons",
+        write_method="POST",
+        read_path="/personFields",
+        closable="Deal",
+        closable_fields={"title": "Call back"},
+        close=_win_deal,
+    ),
+    "twilio_sms": Case(
+        name="twilio_sms",
+        object="message",
+        fields={
+            "To": "+14155550132",
+            "From": "+14155550100",
+            "Body": "We have your message and will call you back.",
+            "consent": True,
+        },
+        text="Body",
+        max_chars=1_600,
+        match="",
+        clear="",
+        bad={"To": "+15005550001"},
+        bad_field="To",
+        bad_value="+15005550001",
+        write_path="/Messages.json",
+        write_method="POST",
+        read_path="/IncomingPhoneNumbers",
+        closable="message",
+        closable_fields={
+            "To": "+14155550133",
+            "From": "+14155550100",
+            "Body": "Your appointment is confirmed.",
+            "consent": True,
+        },
+        close=_deliver,
+        lacks={
+            "update": "a text that was sent cannot be changed",
+            "match": "a text is nobody's record; an earlier one to the same person must not keep a new one back",
+            "limit_headers": "Twilio tells how many calls are under way, but not how many may be",
+        },
+        told_apart_by="Body",
+        # The suite runs at night too.
+        settings={"quiet_hours": False, "sender": "+14155550100"},
+        prepare_box=_keep_texts_waiting,
     ),
 }

@@ -1,0 +1,1 @@
+"""Twilio SMS: texts to callers, through the twilio SDK."""

@@ -1,0 +1,78 @@
+"""What an admin has set for the connection: consent, quiet hours, the usual sender and its rate.
+
+::
+
+    {"consent": "required",                              or "assumed"
+     "quiet_hours": {"start": "21:00", "end": "08:00"},  or false
+     "sender": "+14155550100",                           or the SID of a Messaging Service
+     "segments_per_s": 1}
+
+Without a setting the cautious one holds, which is the one shown here; without a sender the account's only
+number is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+
+from connectors.errors import Rejected
+from connectors.record import JSON
+from connectors.twilio_sms.quiet import QuietHours
+
+_DEFAULT_QUIET = QuietHours(time(21, 0), time(8, 0))
+_FASTEST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings of a connection, read."""
+
+    needs_consent: bool = True
+    quiet_hours: QuietHours | None = _DEFAULT_QUIET
+    sender: str | None = None
+    segments_per_s: float = 1.0
+
+    def sender_ms(self, segments: int) -> int:
+        """Give for how many milliseconds so many parts keep the sender busy."""
+        return max(1, round(segments * 1_000 / self.segments_per_s))
+
+
+def rules_of(settings: Mapping[str, JSON]) -> Rules:
+    """Read the settings; raises Rejected, naming the setting, when one of them is not what it can be."""
+    consent = settings.get("consent", "required")
+    if consent not in {"required", "assumed"}:
+        raise _wrong("consent", 'must be "required" or "assumed"')
+    sender = settings.get("sender")
+    if sender is not None and not isinstance(sender, str):
+        raise _wrong(
+            "sender", "must be a number such as +14155550100, or a Messaging Service's SID"
+        )
+    rate = settings.get("segments_per_s", 1.0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _FASTEST:
+        raise _wrong("segments_per_s", f"must be a number above 0, at most {_FASTEST}")
+    return Rules(
+        needs_consent=consent == "required",
+        quiet_hours=_quiet_hours(settings),
+        sender=sender or None,
+        segments_per_s=float(rate),
+    )
+
+
+def _quiet_hours(settings: Mapping[str, JSON]) -> QuietHours | None:
+    if "quiet_hours" not in settings:
+        return _DEFAULT_QUIET
+    given = settings["quiet_hours"]
+    if given is None or given is False:
+        return None
+    spans = given if isinstance(given, Mapping) else {}
+    try:
+        start, end = time.fromisoformat(str(spans["start"])), time.fromisoformat(str(spans["end"]))
+    except (ValueError, KeyError) as err:
+        raise _wrong("quiet_hours", 'must be {"start": "21:00", "end": "08:00"} or false') from err
+    return QuietHours(start.replace(tzinfo=None), end.replace(tzinfo=None))
+
+
+def _wrong(name: str, what: str) -> Rejected:
+    return Rejected(f'The setting "{name}" of this connection {what}.', code="settings")
