@@ -1,0 +1,1 @@
+"""Zendesk Support: tickets, and the people who ask."""
