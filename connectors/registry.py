@@ -10,12 +10,14 @@ from connectors.interface import Connector
 CONNECTORS: dict[str, tuple[str, str]] = {
     "salesforce": ("Salesforce", "connectors.salesforce.connector:Salesforce"),
     "hubspot": ("HubSpot", "connectors.hubspot.connector:HubSpot"),
+    "pagerduty": ("PagerDuty", "connectors.pagerduty.connector:PagerDuty"),
     "twilio_sms": ("Twilio SMS", "connectors.twilio_sms.connector:TwilioSMS"),
 }
 
 SANDBOXES: dict[str, str] = {
     "salesforce": "connectors.salesforce.sandbox:create_sandbox",
     "hubspot": "connectors.hubspot.sandbox:create_sandbox",
+    "pagerduty": "connectors.pagerduty.sandbox:create_sandbox",
     "twilio_sms": "connectors.twilio_sms.sandbox:create_sandbox",
 }
 

@@ -92,6 +92,11 @@ def _keep_texts_waiting(box: running.Sandbox) -> None:
     box.http.post(f"{box.url}/_twilio/settings", json={"delivery_s": None}).raise_for_status()
 
 
+def _resolve_incident(box: running.Sandbox, record: RecordId) -> None:
+    answer = box.http.post(f"{box.url}/_pagerduty/resolve", json={"id": record.id})
+    answer.raise_for_status()
+
+
 CASES = {
     "salesforce": Case(
         name="salesforce",
@@ -181,5 +186,28 @@ CASES = {
         # The suite runs at night too.
         settings={"quiet_hours": False, "sender": "+14155550100"},
         prepare_box=_keep_texts_waiting,
+    ),
+    "pagerduty": Case(
+        name="pagerduty",
+        object="incident",
+        fields={"title": "Water through the ceiling"},
+        text="details",
+        max_chars=32_000,
+        match="",
+        clear="title",
+        bad={"urgency": "Rather soon, said Dana"},
+        bad_field="urgency",
+        bad_value="Rather soon, said Dana",
+        write_path="/incidents",
+        write_method="POST",
+        read_path="/services",
+        closable="incident",
+        closable_fields={"title": "Gas smell"},
+        close=_resolve_incident,
+        lacks={
+            "match": "PagerDuty has no search by what incidents hold",
+            "clear": "PagerDuty takes nothing away from an incident",
+            "revoke": "PagerDuty revokes an app's tokens on the app's page only",
+        },
     ),
 }
