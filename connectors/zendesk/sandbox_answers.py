@@ -70,7 +70,8 @@ def need_scope(grant: Grant, scope: str) -> None:
         raise RefusedError(403, {"error": "Forbidden", "description": words})
 
 
-def jsonpart_of_body() -> Document:
+def json_body() -> Document:
+    """Give the request's JSON object; raises RefusedError."""
     found = request.get_json(silent=True)
     if not isinstance(found, dict):
         words = "Unable to parse JSON"
@@ -80,7 +81,7 @@ def jsonpart_of_body() -> Document:
 
 def part_of_body(name: str) -> Document:
     """Give the object of this name in the request; raises RefusedError."""
-    found = jsonpart_of_body().get(name)
+    found = json_body().get(name)
     if not isinstance(found, dict):
         raise RefusedError(400, {"error": "ParameterMissing", "description": name})
     return found
