@@ -1,0 +1,1 @@
+"""Pipedrive: persons, organizations, leads, deals, activities and notes."""
