@@ -25,6 +25,7 @@ class Bell:
         """Ring in the hub's Redis; the thread starts with the first ring."""
         self._hub = hub
         self._lock = threading.Lock()
+        self._ringing = threading.Lock()
         self._has_rung = threading.Event()
         self._resting = threading.Event()  # never set: waiting on it is a rest
         self._due: dict[str, bool] = {}
@@ -44,11 +45,16 @@ class Bell:
         while True:
             self._has_rung.wait()
             self._has_rung.clear()
+            self.flush()
+            self._resting.wait(_REST_S)
+
+    def flush(self) -> None:
+        """Come back when everything that was to be rung has been: by this thread, or by the bell's own."""
+        with self._ringing:
             with self._lock:
                 due, self._due = self._due, {}
             wake(self._hub, sorted(one for one in due if due[one]), is_urgent=True)
             wake(self._hub, sorted(one for one in due if not due[one]))
-            self._resting.wait(_REST_S)
 
 
 _BELLS: Final[dict[tuple[int, int], Bell]] = {}
