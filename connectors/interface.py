@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from connectors.record import (
+    JSON,
     Account,
     Closure,
     Field,
@@ -163,3 +164,11 @@ class HasPurposes(Protocol):
 
     #: Object to what it is for.
     purposes: Mapping[str, Literal["page", "text"]]
+
+
+@runtime_checkable
+class TellsAddress(Protocol):
+    """A vendor whose token answer says in a way of its own where the account's API is."""
+
+    def api_address(self, answer: Mapping[str, JSON]) -> str | None:
+        """Give the API's address from a token answer; None when it does not say. The caller checks whose it is."""
