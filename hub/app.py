@@ -14,12 +14,12 @@ from flask import Flask, Response, g, request
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from hub import answering, api, log, web
+from hub import answering, api, hooks, log, web
 from hub.api import problems
 from hub.context import Hub, process_hub
 from hub.quick import ShortWay
 
-_FOR_MACHINES: Final = ("/v1/", "/healthz", "/readyz", "/metrics")
+_FOR_MACHINES: Final = ("/v1/", "/hooks/", "/healthz", "/readyz", "/metrics")
 
 
 def create_app(hub: Hub) -> OpenAPI:
@@ -30,6 +30,7 @@ def create_app(hub: Hub) -> OpenAPI:
     app.after_request(_end)
     api.init_app(app, hub)
     web.init_app(app, hub)
+    hooks.init_app(app)
     app.wsgi_app = ShortWay(app, hub, app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     if hub.settings.trusted_proxies:
         count = hub.settings.trusted_proxies

@@ -42,7 +42,7 @@ def _work(redis_url: str) -> None:
     from rq import Queue, SimpleWorker
 
     from hub import log
-    from hub.delivery import stopping
+    from hub.delivery import outcome_polling, stopping
     from hub.delivery.wake import QUEUE
 
     class Deliverer(SimpleWorker):
@@ -61,8 +61,9 @@ def _work(redis_url: str) -> None:
         # A connection of its own: RQ waits on it for longer than the hub's may be silent.
         connection: Any = redis.Redis.from_url(redis_url)
         try:
-            queue = Queue(QUEUE, connection=connection)
-            Deliverer([queue], connection=connection, worker_ttl=_TTL_S).work(
+            # In this order: a worker asks vendors only while nothing waits to be sent.
+            queues = [Queue(name, connection=connection) for name in (QUEUE, outcome_polling.QUEUE)]
+            Deliverer(queues, connection=connection, worker_ttl=_TTL_S).work(
                 logging_level="WARNING"
             )
         except redis.RedisError as err:

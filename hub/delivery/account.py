@@ -11,6 +11,7 @@ from connectors.record import Account
 from connectors.registry import connector
 from hub.context import Hub
 from hub.db.connections import Connection
+from hub.delivery import hook_address
 from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget, Place
 from hub.delivery.remote_account import AccountKey
@@ -87,6 +88,7 @@ class Line:
             settings=self.connection.settings,
             observe=self._observe,
             spend=self._spend,
+            webhook_url=hook_address.of_connection(self.hub.settings, self.connection),
         )
 
     def _spend(self, **units: int) -> None:

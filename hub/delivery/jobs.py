@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from hub import log
 from hub.context import process_hub
-from hub.delivery import send
+from hub.delivery import outcome_polling, send
 
 _LOG = log.get(__name__)
+
+
+class PollFailed(RuntimeError):
+    """A poll broke; our log says where. What it had to ask about is asked about by the next one."""
 
 
 class DrainFailed(RuntimeError):
@@ -24,5 +28,17 @@ def drain(connection_id: str) -> None:
     except Exception as err:  # noqa: BLE001 - the boundary of the job
         _LOG.error("drain failed", kind=type(err).__name__, where=log.places(err))
         raise DrainFailed from None
+    finally:
+        log.clear()
+
+
+def poll(connection_id: str) -> None:
+    """Ask what became of a connection's records; raises PollFailed, without words for the same reason."""
+    log.bind(connection_id=connection_id)
+    try:
+        outcome_polling.poll(process_hub(), connection_id)
+    except Exception as err:  # noqa: BLE001 - the boundary of the job
+        _LOG.error("poll failed", kind=type(err).__name__, where=log.places(err))
+        raise PollFailed from None
     finally:
         log.clear()

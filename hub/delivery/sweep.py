@@ -7,6 +7,7 @@ is over), and so makes everything that Redis holds for deliveries dispensable.
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, or_, select, text, update
@@ -17,10 +18,13 @@ from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
+from hub.delivery import outcome_polling
 from hub.delivery.wake import wake
 
 _LOG = log.get(__name__)
 _LOCK = 7_201_462
+#: Polls are rung for less often than drains: nobody waits for them.
+_POLLS_EVERY_S = 5.0
 
 
 def sweep(hub: Hub) -> list[str]:
@@ -85,9 +89,13 @@ def _run_with_lock(hub: Hub, stop: threading.Event) -> None:
         ).scalar_one()
         if not has_lock:
             return
+        polled_at = -_POLLS_EVERY_S
         try:
             while not stop.is_set():
                 sweep(hub)
+                if time.monotonic() - polled_at >= _POLLS_EVERY_S:
+                    polled_at = time.monotonic()
+                    outcome_polling.ring(hub)
                 lock.execute(text("select 1"))  # ends the loop when the lock's session is gone
                 stop.wait(hub.settings.sweep_s)
         finally:

@@ -25,7 +25,7 @@ from hub.db.connections import Connection
 from hub.db.deliveries import Delivery, State
 from hub.db.mappings import FieldMapping
 from hub.db.people import Role
-from hub.delivery import describe, steer
+from hub.delivery import describe, steer, subscriptions
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.oauth import flow, keys
@@ -316,6 +316,7 @@ def ask_disconnect(connection_id: str) -> ResponseReturnValue:
 def disconnect(connection_id: str) -> ResponseReturnValue:
     """Give the authorisation back and forget the tokens."""
     row, me = _find(connection_id), viewer()
+    subscriptions.end(the_hub(), me.tenant_id, connection_id)
     is_revoked = flow.disconnect(the_hub(), me.tenant_id, connection_id, actor=me.actor)
     label = CONNECTORS[row.connector][0]
     flash(
