@@ -9,11 +9,12 @@ Source: https://developers.hubspot.com/docs/api-reference/latest/crm/association
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from connectors.errors import ConnectorError, Rejected, Throttled, Unavailable, Uncertain
 from connectors.hubspot import paths
-from connectors.hubspot.calls import Answer, attempt
+from connectors.hubspot.calls import Answer, Refusal, attempt
 from connectors.hubspot.objects import ASSOCIATION, KINDS
 from connectors.hubspot.refusals import named_rows, row_refused
 from connectors.record import JSON, Account, Field, RecordId
@@ -21,6 +22,18 @@ from connectors.record import JSON, Account, Field, RecordId
 T = TypeVar("T")
 
 _MAX_INPUTS = 1000
+#: Calls that one batch may cost for each object with which it is associated.
+_MAX_CALLS = 24
+
+
+@dataclass(slots=True)
+class Pair(Generic[T]):
+    """Two records to associate, for one row; ``error`` says why that failed."""
+
+    row: T
+    one: str
+    other: str
+    error: ConnectorError | None = None
 
 
 def association_fields(object_name: str) -> list[Field]:
@@ -79,57 +92,67 @@ def associate(
     targets = dict.fromkeys(target for _, _, wanted in rows for target in wanted)
     for target in targets:
         pairs = [
-            (row, record.id, other)
+            Pair(row, record.id, other)
             for row, record, wanted in rows
             for other in wanted.get(target, ())
         ]
         for start in range(0, len(pairs), _MAX_INPUTS):
-            failed += _associate(account, object_name, target, pairs[start : start + _MAX_INPUTS])
+            part = pairs[start : start + _MAX_INPUTS]
+            _associate(account, object_name, target, part)
+            failed += [(pair.row, pair.error) for pair in part if pair.error is not None]
     return failed
 
 
-def _associate(
-    account: Account, object_name: str, target: str, pairs: Sequence[tuple[T, str, str]]
-) -> list[tuple[T, ConnectorError]]:
-    inputs = [{"from": {"id": one}, "to": {"id": other}} for _, one, other in pairs]
-    try:
-        made = attempt(
-            account,
-            "POST",
-            paths.associate(object_name, target),
-            body={"inputs": inputs},
-            is_write=True,
-        )
-    except ConnectorError as err:
-        return [(row, _again(err)) for row, _, _ in pairs]
-    if isinstance(made, Answer):
-        return _refused_pairs(target, pairs, made)
-    if isinstance(made.error, Rejected) and len(pairs) > 1:
-        # One wrong id makes HubSpot refuse all of them; each is then tried for itself.
-        middle = len(pairs) // 2
-        return [
-            *_associate(account, object_name, target, pairs[:middle]),
-            *_associate(account, object_name, target, pairs[middle:]),
-        ]
-    return [(row, _again(made.error, target=target)) for row, _, _ in pairs]
-
-
-def _refused_pairs(
-    target: str, pairs: Sequence[tuple[T, str, str]], answer: Answer
-) -> list[tuple[T, ConnectorError]]:
-    if not answer.errors:
-        return []
-    done = {
-        (str(result.get("from", {}).get("id")), str(result.get("to", {}).get("id")))
-        for result in answer.results
-    }
-    failed: list[tuple[T, ConnectorError]] = []
-    for row, one, other in pairs:
-        if (one, other) in done:
+def _associate(account: Account, object_name: str, target: str, pairs: Sequence[Pair[T]]) -> None:
+    """Settle these pairs, the largest part first, within the calls that this may cost."""
+    waiting, left, calls = [list(pairs)], list[Pair[T]](), 0
+    while waiting:
+        part = max(waiting, key=len)
+        waiting.remove(part)
+        if calls >= _MAX_CALLS:
+            left += part
             continue
-        errors = [e for e in answer.errors if {one, other} & named_rows(e)] or answer.errors
-        failed.append((row, _again(row_refused(errors[0]), target=target)))
-    return failed
+        calls += 1
+        try:
+            waiting += _once(account, object_name, target, part)
+        except ConnectorError as err:
+            for pair in part:
+                pair.error = _again(err)
+    out_of_calls = _out_of_calls(is_further=len(left) < len(pairs))
+    for pair in left:
+        pair.error = out_of_calls
+
+
+def _once(
+    account: Account, object_name: str, target: str, pairs: list[Pair[T]]
+) -> list[list[Pair[T]]]:
+    """Associate pairs in one call; give the parts that must be sent again."""
+    made = attempt(
+        account,
+        "POST",
+        paths.associate(object_name, target),
+        body={"inputs": [{"from": {"id": p.one}, "to": {"id": p.other}} for p in pairs]},
+        is_write=True,
+    )
+    if isinstance(made, Answer):
+        errors = made.errors
+        done = {(_id(result, "from"), _id(result, "to")) for result in made.results}
+        rest = [pair for pair in pairs if (pair.one, pair.other) not in done] if errors else []
+    elif isinstance(made.error, Rejected):
+        errors, rest = [made.answer.body], list(pairs)
+    else:
+        raise made.error
+    # One wrong id may make HubSpot refuse all of them. Those that it names are out, others tried again.
+    named = [(pair, e) for e in errors for pair in rest if {pair.one, pair.other} & named_rows(e)]
+    if len(pairs) == 1 and rest:
+        named = [(pairs[0], errors[0])]
+    for pair, error in named:
+        pair.error = _again(row_refused(error, status=_status(made)), target=target)
+    again = [pair for pair in rest if pair.error is None]
+    if len(again) < len(pairs):
+        return [again] if again else []
+    middle = len(again) // 2
+    return [again[:middle], again[middle:]]
 
 
 def _again(error: ConnectorError, *, target: str = "") -> ConnectorError:
@@ -155,6 +178,22 @@ def _again(error: ConnectorError, *, target: str = "") -> ConnectorError:
             status=error.status,
         )
     return error
+
+
+def _out_of_calls(*, is_further: bool) -> ConnectorError:
+    if is_further:
+        text = "The record is written, and associated with the next batch."
+        return Throttled(text, retry_after_s=1.0)
+    # The same again would bring us no further either: that uses an attempt.
+    return Unavailable("The record is written, but HubSpot refuses to associate the whole batch.")
+
+
+def _status(made: Answer | Refusal) -> int:
+    return made.status if isinstance(made, Answer) else made.answer.status
+
+
+def _id(result: Mapping[str, Any], side: str) -> str:
+    return str((result.get(side) or {}).get("id"))
 
 
 def _ids(value: JSON) -> Iterable[str]:

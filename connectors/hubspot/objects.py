@@ -30,6 +30,8 @@ class Kind:
 
 
 _CRM = ("contacts", "companies", "deals", "tickets")
+#: What happens with those; the types of activities are not associated with each other.
+_ACTIVITIES = ("tasks", "notes")
 
 # Type ids: https://developers.hubspot.com/docs/guides/api/crm/understanding-the-crm (2026-11-22)
 # Required properties: the guide of each object below .../api-reference/latest/crm/objects/ (2026-11-22)
@@ -41,7 +43,7 @@ KINDS: dict[str, Kind] = {
             "Contact",
             "0-1",
             ("firstname", "lastname", "email", "phone"),
-            targets=("companies", "deals", "tickets"),
+            targets=("companies", "deals", "tickets", *_ACTIVITIES),
             # HubSpot searches numbers by their national digits, in properties of its own.
             # Source: https://developers.hubspot.com/docs/api-reference/2026-03/crm/search-the-crm (2026-11-22)
             phones=(
@@ -54,7 +56,7 @@ KINDS: dict[str, Kind] = {
             "Company",
             "0-2",
             ("name", "domain"),
-            targets=("contacts", "deals", "tickets"),
+            targets=("contacts", "deals", "tickets", *_ACTIVITIES),
             phones=(("phone", "hs_searchable_calculated_phone_number"),),
         ),
         Kind(
@@ -63,7 +65,7 @@ KINDS: dict[str, Kind] = {
             "0-3",
             ("dealname",),
             required=("dealname", "dealstage"),
-            targets=("contacts", "companies", "tickets"),
+            targets=("contacts", "companies", "tickets", *_ACTIVITIES),
         ),
         Kind(
             "tickets",
@@ -71,7 +73,7 @@ KINDS: dict[str, Kind] = {
             "0-5",
             ("subject",),
             required=("subject", "hs_pipeline_stage"),
-            targets=("contacts", "companies", "deals"),
+            targets=("contacts", "companies", "deals", *_ACTIVITIES),
         ),
         Kind(
             "tasks", "Task", "0-27", ("hs_task_subject",), required=("hs_timestamp",), targets=_CRM

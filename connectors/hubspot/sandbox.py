@@ -268,7 +268,9 @@ class _Routes:
         """Make default associations."""
         need_scope(grant.scopes, kind, "write")
         need_scope(grant.scopes, other, "write")
-        return _served(self._associations.make(grant.account.id, kind, other, _inputs()))
+        named = self._webhooks.setting("names_rows", default=True)
+        act = self._associations.make
+        return _served(act(grant.account.id, kind, other, _inputs(), names_rows=named))
 
     def read_associations(self, grant: Grant, kind: str, other: str) -> BaseResponse:
         """List what records are associated with."""

@@ -15,15 +15,29 @@ _TYPES = {
     ("companies", "contacts"): 280,
     ("deals", "contacts"): 3,
     ("contacts", "deals"): 4,
+    ("deals", "companies"): 341,
+    ("companies", "deals"): 342,
     ("contacts", "tickets"): 15,
     ("tickets", "contacts"): 16,
-    ("notes", "contacts"): 202,
-    ("tasks", "contacts"): 204,
+    ("tickets", "companies"): 339,
+    ("companies", "tickets"): 340,
+    ("deals", "tickets"): 27,
+    ("tickets", "deals"): 28,
+    ("companies", "notes"): 189,
     ("notes", "companies"): 190,
+    ("companies", "tasks"): 191,
     ("tasks", "companies"): 192,
+    ("contacts", "notes"): 201,
+    ("notes", "contacts"): 202,
+    ("contacts", "tasks"): 203,
+    ("tasks", "contacts"): 204,
+    ("deals", "notes"): 213,
     ("notes", "deals"): 214,
+    ("deals", "tasks"): 215,
     ("tasks", "deals"): 216,
+    ("tickets", "notes"): 227,
     ("notes", "tickets"): 228,
+    ("tickets", "tasks"): 229,
     ("tasks", "tickets"): 230,
 }
 
@@ -35,11 +49,25 @@ class Associations:
         """Work on this store."""
         self._store = store
 
-    def make(self, account: str, kind: str, other: str, inputs: Sequence[Document]) -> Answered:
-        """Make default associations; a pair whose record is missing is an error of its own."""
+    def make(
+        self,
+        account: str,
+        kind: str,
+        other: str,
+        inputs: Sequence[Document],
+        *,
+        names_rows: bool = True,
+    ) -> Answered:
+        """Make default associations; a pair whose record is missing is an error of its own.
+
+        Without *names_rows* it refuses all of them then, and does not say which.
+        """
         pairs = [(str(one["from"]["id"]), str(one["to"]["id"])) for one in inputs]
         have = self._ids(account, kind, [left for left, _ in pairs])
         have_other = self._ids(account, other, [right for _, right in pairs])
+        if not names_rows and not all(a in have and b in have_other for a, b in pairs):
+            text = "One or more ids do not exist"
+            return Answered(400, row_error("VALIDATION_ERROR", text, {}))
         spec = _spec(kind, other)
         results: list[Document] = []
         errors: list[Document] = []

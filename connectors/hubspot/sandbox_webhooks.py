@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from connectors.hubspot.sandbox_schema import OBJECT_NUMBERS, SINGULAR
+from connectors.sandbox import clock
 from connectors.sandbox.oauth import CLIENT_SECRET
 from connectors.sandbox.store import Record, Store
 
@@ -74,7 +75,7 @@ def _event(record: Record, name: str, value: str, *, number: int) -> dict[str, A
         "subscriptionId": 5101,
         "portalId": int(record.account),
         "appId": 4201,
-        "occurredAt": int(time.time() * 1000),
+        "occurredAt": int(clock.seconds() * 1000),
         "subscriptionType": f"{word}.propertyChange",
         "attemptNumber": 0,
         "objectId": int(record.id),
@@ -92,6 +93,7 @@ def _send(url: str, events: list[dict[str, Any]]) -> None:
         if attempt:
             time.sleep(_PAUSE_S)
         body = json.dumps([{**event, "attemptNumber": attempt} for event in events])
+        # Whoever gets it compares it with the real time, whatever the sandbox's clock says.
         timestamp = str(int(time.time() * 1000))
         headers = {
             "Content-Type": "application/json",

@@ -103,12 +103,13 @@ class _Batch:
     def send(self, verb: Literal["update", "upsert"], rows: list[Row]) -> None:
         """Settle these rows; never raises for what concerns rows that were sent."""
         waiting = [rows] if rows else []
+        left: list[Row] = []
         while waiting:
             # The largest part first: most good rows are then written when the calls run out.
             part = max(waiting, key=len)
             waiting.remove(part)
             if self._calls >= _MAX_CALLS:
-                _fail(part, Throttled("The rest of the batch is sent later.", retry_after_s=1.0))
+                left += part
                 continue
             self._calls += 1
             try:
@@ -117,6 +118,8 @@ class _Batch:
                 _fail_uncertain(part, err)
             except ConnectorError as err:
                 _fail(part, err)
+        # When the calls brought us no further, the same again would not either: that uses an attempt.
+        _fail(left, _out_of_calls(is_further=len(left) < len(rows)))
 
     def _once(self, verb: str, rows: list[Row]) -> list[list[Row]]:
         """Send rows in one call; give the parts that must be sent again."""
@@ -168,6 +171,17 @@ class _Batch:
             return _halves(rest) if len(rest) == len(rows) else [rest]
         _fail_uncertain(rest, Uncertain("HubSpot's answer does not name this record."))
         return []
+
+
+def _out_of_calls(*, is_further: bool) -> Throttled | Unavailable:
+    """Give the error of rows that are left when a batch's calls are used up.
+
+    *is_further* says that other rows were settled: then these may come with the next batch, else with a
+    growing delay, so that a batch that HubSpot only ever refuses whole does not go round for ever.
+    """
+    if is_further:
+        return Throttled("The rest of the batch is sent later.", retry_after_s=1.0)
+    return Unavailable("HubSpot refuses the whole batch without saying for which record.")
 
 
 def _input(verb: str, row: Row) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from connectors.salesforce.sandbox_bulk import BulkRoutes
 from connectors.salesforce.sandbox_objects import OBJECTS
 from connectors.salesforce.sandbox_org import Org, Refused, RowError, make_id, user_id
 from connectors.salesforce.sandbox_soql import MalformedQuery, Query, parse
+from connectors.sandbox import clock
 from connectors.sandbox.kit import Sandbox, View, answer_json
 from connectors.sandbox.limits import LimitRule, Usage
 from connectors.sandbox.oauth import Grant, OAuthRules, SandboxAccount, TokenState
@@ -326,7 +327,7 @@ class _Routes:
         record = self._sandbox.store.get("Lead", record_id)
         if record is None:
             return errors(404, "NOT_FOUND", "There is no such lead.")
-        today = time.strftime("%Y-%m-%d", time.gmtime())
+        today = time.strftime("%Y-%m-%d", time.gmtime(clock.seconds()))
         self._sandbox.store.update(record, {"IsConverted": True, "ConvertedDate": today})
         return make_response("", 204)
 
@@ -350,7 +351,7 @@ def _token_answer(grant: Grant, public_url: str) -> dict[str, Any]:
     return {
         "instance_url": public_url,
         "id": f"{public_url}/id/{grant.account.id}/{user_id(grant.account)}",
-        "issued_at": str(int(time.time() * 1_000)),
+        "issued_at": str(int(clock.seconds() * 1_000)),
         "signature": base64.b64encode(secrets.token_bytes(32)).decode(),
         "scope": " ".join(grant.scopes),
     }

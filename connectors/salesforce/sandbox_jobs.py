@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from connectors.salesforce import sandbox_batch as batch
 from connectors.salesforce.sandbox_org import Org, Refused, make_id, user_id
+from connectors.sandbox import clock
 from connectors.sandbox.oauth import SandboxAccount
 from connectors.sandbox.store import Store
 
@@ -59,7 +59,7 @@ class Jobs:
             )
             raise Refused(400, "INVALIDJOB", text)
         job_id = make_id("750", self._store.add("numbers", "record"))
-        now = time.time()
+        now = clock.seconds()
         job: Job = {
             "id": job_id,
             "operation": operation,
@@ -107,7 +107,7 @@ class Jobs:
         with self._store.transaction():
             job = self._get(job_id)
             if state == "UploadComplete" and job["state"] == "Open" and "columns" in job["own"]:
-                job["own"]["closed_at"] = time.time()
+                job["own"]["closed_at"] = clock.seconds()
             elif state != "Aborted" or job["state"] in _ENDED:
                 text = f"InvalidJobState : {job['state']} job cannot become {state}"
                 raise Refused(400, "INVALIDJOBSTATE", text)
@@ -158,7 +158,7 @@ class Jobs:
 
     def _go_on(self, job: Job, settings: Mapping[str, Any], refused: str | None) -> None:
         own = job["own"]
-        since_s = time.time() - own["closed_at"] - settings["bulk_delay_s"]
+        since_s = clock.seconds() - own["closed_at"] - settings["bulk_delay_s"]
         if job["state"] not in _RUNNING or since_s < 0:
             return
         broken = own.get("broken") or self._unknown_column(job)
@@ -231,7 +231,7 @@ class Jobs:
         return job
 
     def _keep(self, job: Job) -> Job:
-        job["systemModstamp"] = _stamp(time.time())
+        job["systemModstamp"] = _stamp(clock.seconds())
         self._store.keep(self._kind, job["id"], job)
         return job
 

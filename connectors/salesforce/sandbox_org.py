@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from connectors.salesforce.sandbox_objects import OBJECTS, SandboxField, SandboxObject
+from connectors.sandbox import clock
 from connectors.sandbox.oauth import SandboxAccount
 from connectors.sandbox.store import Record, Store
 
@@ -228,7 +228,7 @@ class Org:
             return dict(fields)
         if status not in found.closed_statuses:
             return {**fields, moment: None}
-        return dict(fields) if was_closed else {**fields, moment: _stamp(time.time())}
+        return dict(fields) if was_closed else {**fields, moment: _stamp(clock.seconds())}
 
     # Rules.
 
