@@ -10,15 +10,24 @@ from connectors.interface import Connector
 CONNECTORS: dict[str, tuple[str, str]] = {
     "salesforce": ("Salesforce", "connectors.salesforce.connector:Salesforce"),
     "hubspot": ("HubSpot", "connectors.hubspot.connector:HubSpot"),
+    "google_calendar": (
+        "Google Calendar",
+        "connectors.google_calendar.connector:GoogleCalendar",
+    ),
+    "pipedrive": ("Pipedrive", "connectors.pipedrive.connector:Pipedrive"),
     "pagerduty": ("PagerDuty", "connectors.pagerduty.connector:PagerDuty"),
     "twilio_sms": ("Twilio SMS", "connectors.twilio_sms.connector:TwilioSMS"),
+    "zendesk": ("Zendesk", "connectors.zendesk.connector:Zendesk"),
 }
 
 SANDBOXES: dict[str, str] = {
     "salesforce": "connectors.salesforce.sandbox:create_sandbox",
     "hubspot": "connectors.hubspot.sandbox:create_sandbox",
+    "google_calendar": "connectors.google_calendar.sandbox:create_sandbox",
+    "pipedrive": "connectors.pipedrive.sandbox:create_sandbox",
     "pagerduty": "connectors.pagerduty.sandbox:create_sandbox",
     "twilio_sms": "connectors.twilio_sms.sandbox:create_sandbox",
+    "zendesk": "connectors.zendesk.sandbox:create_sandbox",
 }
 
 

@@ -21,7 +21,8 @@ class Case:
 
     ``lacks`` says what the vendor has not, and why: ``update`` (changing a record), ``match`` (finding by a
     field's value), ``limit_headers``. ``told_apart_by`` is the field whose words make two records
-    different, for a vendor that keeps no key. ``settings`` are what an admin sets for the connection,
+    different, for a vendor that keeps no key. ``stored_as`` gives the id under which the sandbox keeps a record
+    of ours, where that is another one. ``settings`` are what an admin sets for the connection,
     ``prepare_box`` what the sandbox is told first.
     """
 
@@ -43,6 +44,7 @@ class Case:
     write_method: str | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
     told_apart_by: str | None = None
+    stored_as: Callable[[str], str] = str
     settings: Mapping[str, JSON] = field(default_factory=dict)
     prepare_box: Callable[[running.Sandbox], None] = lambda _box: None
 
@@ -95,6 +97,21 @@ def _keep_texts_waiting(box: running.Sandbox) -> None:
 def _resolve_incident(box: running.Sandbox, record: RecordId) -> None:
     answer = box.http.post(f"{box.url}/_pagerduty/resolve", json={"id": record.id})
     answer.raise_for_status()
+
+
+def _solve(box: running.Sandbox, record: RecordId) -> None:
+    asked = {"id": record.id, "status": "solved"}
+    box.http.post(f"{box.url}/_zendesk/status", json=asked).raise_for_status()
+
+
+def _hurry_jobs(box: running.Sandbox) -> None:
+    """Let jobs be done as soon as they are asked about."""
+    box.http.post(f"{box.url}/_zendesk/settings", json={"job_s": 0}).raise_for_status()
+
+
+def _confirm_hold(box: running.Sandbox, record: RecordId) -> None:
+    asked = {"id": record.id, "act": "confirm"}
+    box.http.post(f"{box.url}/_google/act", json=asked).raise_for_status()
 
 
 CASES = {
@@ -209,5 +226,48 @@ CASES = {
             "clear": "PagerDuty takes nothing away from an incident",
             "revoke": "PagerDuty revokes an app's tokens on the app's page only",
         },
+    ),
+    "zendesk": Case(
+        name="zendesk",
+        object="Ticket",
+        fields={
+            "description": "Water through the ceiling",
+            "subject": "Leak",
+            "comment_public": False,
+        },
+        text="description",
+        max_chars=65_535,
+        match="custom_fields.8102",
+        clear="custom_fields.8101",
+        bad={"priority": "Rather soon, said Dana"},
+        bad_field="priority",
+        bad_value="Rather soon, said Dana",
+        write_path="/api/v2/tickets",
+        write_method="POST",
+        read_path="/ticket_fields",
+        closable="Ticket",
+        closable_fields={"description": "Call back", "subject": "Call back"},
+        close=_solve,
+        prepare_box=_hurry_jobs,
+    ),
+    "google_calendar": Case(
+        name="google_calendar",
+        object="event",
+        fields={"summary": "Boiler inspection", "start": "2031-01-07T10:00:00-08:00"},
+        text="description",
+        max_chars=8_192,
+        match="contact",
+        clear="location",
+        bad={"attendees": "no address, said Dana"},
+        bad_field="attendees",
+        bad_value="no address, said Dana",
+        write_path="/batch/calendar/v3",
+        read_path="/calendarList",
+        closable="hold",
+        closable_fields={"summary": "Boiler inspection", "duration_minutes": 30},
+        close=_confirm_hold,
+        lacks={"limit_headers": "Google's answers say nothing of its quotas"},
+        # Our ids call the person's own calendar "primary", whoever it belongs to.
+        stored_as=lambda name: name.replace("@primary", "@desk@whitfield-plumbing.example"),
     ),
 }
