@@ -92,31 +92,52 @@ def cost(writes: Sequence[Write]) -> int:
     return calls
 
 
-def write(calls: Calls, base_url: str, writes: Sequence[Write]) -> list[Outcome]:
+def write_unsorted(
+    calls: Calls, base_url: str, writes: Sequence[Write], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """Hand those writes to a job whose rows Salesforce refused together, without saying for which.
+
+    A job looks at each row for itself, so that many bad values do not cost a call each.
+    """
+    left = [i for i, one in enumerate(outcomes) if isinstance(one.error, rows.UnsortedError)]
+    if not left:
+        return list(outcomes)
+    found = dict(enumerate(outcomes))
+    try:
+        answers = write(calls, base_url, [writes[i] for i in left], at_once=0)
+    except ConnectorError as err:
+        answers = [Outcome(error=err)] * len(left)
+    found.update(zip(left, answers, strict=True))
+    return [found[i] for i in range(len(writes))]
+
+
+def write(
+    calls: Calls, base_url: str, writes: Sequence[Write], *, at_once: int = rows.MAX_BATCH
+) -> list[Outcome]:
     """Hand more writes than one call takes to jobs; outcome i belongs to write i.
 
-    A few that are left over, or that no table can hold, are written at once. Raises the error that
-    holds for all rows; nothing was written then, or it says so.
+    Up to *at_once* of a kind, and those that no table can hold, are written at once. Raises the error
+    that holds for all rows; nothing was written then, or it says so.
     """
     object_name = rows.checked_name(writes[0].object)
     outcomes: dict[int, Outcome] = {}
-    at_once: list[int] = []
+    now: list[int] = []
     stopped: ConnectorError | None = None
     for operation in _OPERATIONS:
         records = _merged(operation, writes)
         fit = {name: row for name, row in records.items() if bulk_csv.fits(row.fields)}
-        if len(fit) <= rows.MAX_BATCH:
+        if len(fit) <= at_once:
             fit = {}
-        at_once += [i for name, row in records.items() if name not in fit for i in row.places]
+        now += [i for name, row in records.items() if name not in fit for i in row.places]
         for table in _tables(operation, fit):
             said = stopped or _upload(calls, object_name, table)
             if said is None:
-                at_once += table.places
+                now += table.places
                 continue
             stopped = said if isinstance(said, _STOPS) else None
             outcomes.update(dict.fromkeys(table.places, Outcome(error=said)))
-    for start in range(0, len(at_once), rows.MAX_BATCH):
-        places = at_once[start : start + rows.MAX_BATCH]
+    for start in range(0, len(now), rows.MAX_BATCH):
+        places = now[start : start + rows.MAX_BATCH]
         answers, stopped = _write_at_once(calls, base_url, [writes[i] for i in places], stopped)
         outcomes.update(zip(places, answers, strict=True))
     _raise_if_whole(list(outcomes.values()))

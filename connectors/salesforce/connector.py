@@ -152,9 +152,11 @@ class Salesforce:
 
     def write(self, account: Account, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Upsert by key, and update by id, up to 200 records of one object; more go through a job."""
+        calls = self._calls(account)
         if len(writes) > self.max_batch:
-            return bulk.write(self._calls(account), account.base_url, writes)
-        return rows.write(self._calls(account), account.base_url, writes)
+            return bulk.write(calls, account.base_url, writes)
+        outcomes = rows.write(calls, account.base_url, writes)
+        return bulk.write_unsorted(calls, account.base_url, writes, outcomes)
 
     def poll(self, account: Account, job: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Start a job that is not started yet, or tell what became of the writes in it."""

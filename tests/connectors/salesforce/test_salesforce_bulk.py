@@ -321,6 +321,26 @@ def test_a_value_of_the_wrong_type_is_refused_alone(account, api):
     assert "dozen" not in outcomes[0].error.detail
 
 
+@pytest.mark.parametrize("rows", [200, 60])
+def test_many_values_of_the_wrong_type_do_not_cost_a_call_each(box, account, api, rows):
+    """A collection is refused whole for them, without a name: after 24 calls a job finds them."""
+    writes = [_lead(NumberOfEmployees="a dozen") for _ in range(rows)]
+    writes[-1] = _lead()
+    before = _calls(box, "composite/sobjects")
+
+    outcomes = list(SALESFORCE.write(account, writes))
+
+    assert _calls(box, "composite/sobjects") - before <= 24
+    taken = [i for i, one in enumerate(outcomes) if isinstance(one.error, NotYet)]
+    assert rows - 1 in taken
+    job = _job(outcomes[taken[0]])
+    for place, one in zip(taken, _polled(account, job, [writes[i] for i in taken]), strict=True):
+        outcomes[place] = one
+    assert outcomes[-1].is_new
+    assert all(isinstance(one.error, Rejected) for one in outcomes[:-1])
+    assert box.stats()["duplicate_keys"] == []
+
+
 # A job that takes its time.
 
 
