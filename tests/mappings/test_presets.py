@@ -6,11 +6,16 @@ from functools import cache
 
 import pytest
 
+from connectors.google_calendar.describing import fields_of as calendar_fields
+from connectors.google_calendar.naming import LABELS as CALENDAR_OBJECTS
 from connectors.hubspot.associating import association_fields
 from connectors.hubspot.describing import _field
 from connectors.hubspot.sandbox_schema import _STANDARD, REQUIRED, standard_properties
+from connectors.record import Choice
 from connectors.salesforce.fields import fields_of
 from connectors.salesforce.sandbox_objects import OBJECTS
+from connectors.twilio_sms.describing import Numbers, message_fields
+from connectors.twilio_sms.rules import Rules
 from mappings.catalogue import example_facts
 from mappings.check import check
 from mappings.document import load, parse
@@ -39,7 +44,25 @@ def _hubspot(object_name):
     return [*fields, *association_fields(object_name)]
 
 
-SCHEMAS = {"salesforce": _salesforce, "hubspot": _hubspot}
+@cache
+def _twilio_sms(object_name):
+    if object_name != "message":
+        return None
+    return message_fields(Numbers(("+14155550100",), ("Front desk",)), (), Rules())
+
+
+def _google_calendar(object_name):
+    if object_name not in CALENDAR_OBJECTS:
+        return None
+    return calendar_fields(object_name, (Choice("primary", "Whitfield Plumbing"),))
+
+
+SCHEMAS = {
+    "salesforce": _salesforce,
+    "hubspot": _hubspot,
+    "twilio_sms": _twilio_sms,
+    "google_calendar": _google_calendar,
+}
 ALL = [
     pytest.param(connector, preset, id=f"{connector}-{preset.name}")
     for connector in SCHEMAS
@@ -63,6 +86,9 @@ def test_presets_render_the_voicemails_they_are_for(connector, preset, zone):
     full = example_facts()
     bare = {"urgency": {"level": "low", "score": 0}, "call": full["call"], "lead_score": 60}
     bare["caller"] = {"phone": "+14155550132"}
+    # A text goes only to callers who agreed to texts.
+    full["extra"] = {**full["extra"], "sms_consent": True}
+    bare["extra"] = {"sms_consent": True}
     count = 0
     for facts in (full, bare):
         for bucket in Bucket:
@@ -97,13 +123,50 @@ def test_an_unknown_connector_has_no_presets():
     assert presets("../presets/hubspot") == ()
 
 
+#: What of a healthcare record is seen on a lock screen, and what it then says.
+NOTICED = {
+    "google_calendar": ("summary", "Appointment request"),
+    "salesforce": ("Subject", "Call back a new patient"),
+    "hubspot": ("hs_task_subject", "Call back a new patient"),
+    "twilio_sms": (
+        "Body",
+        "We have your message and will call you back. "
+        "Please do not answer this text with anything personal.\nReply STOP to get no more texts.",
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", presets("twilio_sms"), ids=lambda preset: preset.name)
+def test_texts_repeat_no_words_of_the_caller(preset, zone):
+    """Whoever calls can name any number to text: our words and times go there, never theirs."""
+    facts = example_facts()
+    facts["extra"] = {"sms_consent": True, "business": "Whitfield Plumbing"}
+    facts["bucket"] = "appointment"
+    said = {facts["reason"], facts["summary"], facts["appointment"]["service"], "Dana"}
+
+    (step,) = compile_mapping(parse(load(preset.text))).steps
+    body = step.render(facts, ids={}, timezone=zone).fields["Body"]
+
+    assert [words for words in said if words in body] == []
+    assert "STOP" in body
+
+
+@pytest.mark.parametrize("preset", presets("twilio_sms"), ids=lambda preset: preset.name)
+def test_texts_go_only_to_callers_who_agreed(preset):
+    """Without consent no row is made, so that nothing waits for a person."""
+    compiled = compile_mapping(parse(load(preset.text)))
+    facts = {**example_facts(), "extra": {"sms_consent": False}}
+
+    assert not any(compiled.matches({**facts, "bucket": bucket.value}) for bucket in Bucket)
+
+
 @pytest.mark.parametrize("connector", SCHEMAS)
 def test_healthcare_titles_hold_nothing_of_the_caller(connector, zone):
     """What travels in notices names no patient and repeats no word of theirs."""
-    preset = next(one for one in presets(connector) if one.name == "healthcare_callback")
+    preset = next(one for one in presets(connector) if "healthcare" in one.verticals)
     step = compile_mapping(parse(load(preset.text))).steps[-1]
 
     rendered = step.render(example_facts(), ids={"contact": "1"}, timezone=zone)
 
-    title = rendered.fields.get("Subject") or rendered.fields["hs_task_subject"]
-    assert title == "Call back a new patient"
+    name, title = NOTICED[connector]
+    assert rendered.fields[name] == title
