@@ -9,7 +9,7 @@ from connectors.errors import NeedsReconnect, Rejected
 from connectors.record import Account, Choice, Field, FieldType, Object, Todo
 from connectors.twilio_sms.calls import client, reading
 from connectors.twilio_sms.finding import OBJECT
-from connectors.twilio_sms.rules import rules_of
+from connectors.twilio_sms.rules import Rules, rules_of
 from connectors.twilio_sms.segments import MAX_CHARS
 
 _MAX_NUMBERS = 1_000
@@ -46,8 +46,11 @@ def describe_fields(account: Account, object_name: str) -> list[Field]:
     """List the fields of a text; raises Rejected when the object is another."""
     if object_name != OBJECT:
         raise Rejected(f'Twilio has no object "{object_name}".')
-    found, services = numbers(account), _services(account)
-    rules = rules_of(account.settings)
+    return message_fields(numbers(account), _services(account), rules_of(account.settings))
+
+
+def message_fields(found: Numbers, services: tuple[Choice, ...], rules: Rules) -> list[Field]:
+    """List the fields of a text, of an account with these senders and settings."""
     return [
         _field(
             "To",

@@ -39,8 +39,10 @@ def time_zones(number: str) -> tuple[ZoneInfo, ...]:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return ()
-    # By its first digits, also when the rest is not (yet) known to be in use.
-    names = timezone.time_zones_for_geographical_number(parsed)
+    names = timezone.time_zones_for_number(parsed)
+    if _UNKNOWN in names:
+        # Not (yet) known to be in use: by its first digits.
+        names = timezone.time_zones_for_geographical_number(parsed)
     return tuple(_zone for name in names if name != _UNKNOWN and (_zone := _named(name)))
 
 
