@@ -11,6 +11,9 @@ from connectors.google_calendar.naming import LABELS as CALENDAR_OBJECTS
 from connectors.hubspot.associating import association_fields
 from connectors.hubspot.describing import _field
 from connectors.hubspot.sandbox_schema import _STANDARD, REQUIRED, standard_properties
+from connectors.pipedrive import sandbox_schema as pipedrive_schema
+from connectors.pipedrive.describing import fields_of as pipedrive_fields
+from connectors.pipedrive.objects import KINDS as PIPEDRIVE_KINDS
 from connectors.record import Choice
 from connectors.salesforce.fields import fields_of
 from connectors.salesforce.sandbox_objects import OBJECTS
@@ -57,9 +60,25 @@ def _google_calendar(object_name):
     return calendar_fields(object_name, (Choice("primary", "Whitfield Plumbing"),))
 
 
+@cache
+def _pipedrive(object_name):
+    kind = PIPEDRIVE_KINDS.get(object_name)
+    if kind is None:
+        return None
+    rows = pipedrive_schema.standard_fields("7301", kind.fields) if kind.fields else []
+    types = [one["key_string"] for one in pipedrive_schema.ACTIVITY_TYPES]
+    choices = {"type": types, "status": ["open", "won", "lost"]}
+    return pipedrive_fields(
+        kind,
+        rows,
+        {name: tuple(Choice(one, one) for one in given) for name, given in choices.items()},
+    )
+
+
 SCHEMAS = {
     "salesforce": _salesforce,
     "hubspot": _hubspot,
+    "pipedrive": _pipedrive,
     "twilio_sms": _twilio_sms,
     "google_calendar": _google_calendar,
 }
@@ -128,10 +147,11 @@ NOTICED = {
     "google_calendar": ("summary", "Appointment request"),
     "salesforce": ("Subject", "Call back a new patient"),
     "hubspot": ("hs_task_subject", "Call back a new patient"),
+    "pipedrive": ("subject", "Call back a new patient"),
     "twilio_sms": (
         "Body",
-        "We have your message and will call you back. "
-        "Please do not answer this text with anything personal.\nReply STOP to get no more texts.",
+        """We have your message and will call you back. Please do not answer this text with anything personal.
+Reply STOP to get no more texts.""",
     ),
 }
 
@@ -166,7 +186,7 @@ def test_healthcare_titles_hold_nothing_of_the_caller(connector, zone):
     preset = next(one for one in presets(connector) if "healthcare" in one.verticals)
     step = compile_mapping(parse(load(preset.text))).steps[-1]
 
-    rendered = step.render(example_facts(), ids={"contact": "1"}, timezone=zone)
+    rendered = step.render(example_facts(), ids=dict.fromkeys(step.depends_on, "1"), timezone=zone)
 
     name, title = NOTICED[connector]
     assert rendered.fields[name] == title
