@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 from pagerduty import Error, RestApiV2Client
 
-from connectors.errors import ConnectorError, ContractBroken
+from connectors.errors import ConnectorError, ContractBroken, Rejected
 from connectors.pagerduty.refusals import refused
 from connectors.pagerduty.transport import Refused, Watched
 from connectors.record import Account
@@ -20,6 +21,7 @@ from connectors.record import Account
 PAGE = 100
 _MAX_PAGES = 20
 _NOT_FOUND = 404
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Body = Mapping[str, Any]
@@ -139,9 +141,11 @@ def one(answer: Body, name: str) -> Body:
 
 
 def segment(value: object) -> str:
-    """Give an id as a part of an address, which it cannot leave."""
-    text = quote(str(value), safe="")
-    return text if text.strip(".") else "%2E"
+    """Give an id as a part of an address; raises Rejected for what is no id, and could lead elsewhere."""
+    text = str(value)
+    if not _ID.fullmatch(text):
+        raise Rejected("This is no id of a PagerDuty record.")
+    return text
 
 
 def _from_email(account: Account) -> str | None:

@@ -197,6 +197,8 @@ def _rejected(said: Said, *, status: int, hidden: Iterable[object]) -> Connector
             code=code,
             status=status,
         )
+    if status == _NOT_FOUND and not said.text:
+        return Rejected("PagerDuty does not have what this names.", code=code, status=status)
     if not said.text or status < _BAD_REQUEST:
         return ContractBroken(f"PagerDuty refused with {status} and no reason.", status=status)
     return Rejected(
