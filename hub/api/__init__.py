@@ -24,13 +24,14 @@ from hub.api import (
     ledger,
     limits,
     mappings,
+    outcomes,
     probes,
     problems,
     schemas,
 )
 from hub.context import Hub
 
-_TAGS = (events, deliveries, mappings, connections, ledger, schemas, probes)
+_TAGS = (events, deliveries, mappings, connections, outcomes, ledger, schemas, probes)
 _ABOUT = """\
 Post voicemails as events, and see what became of them.
 

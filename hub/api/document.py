@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from hub.api import edge
 from hub.api.deliveries import Choice, ReplayMany, ReplayOne
 from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
+from hub.api.outcomes import NewPageVerdict
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
     Choice,
@@ -21,6 +22,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     ChangedMapping,
     CheckedDraft,
     NewMapping,
+    NewPageVerdict,
 )
 _LIBRARY_MODEL: Final = "ValidationErrorModel"
 _KEPT: Final = "afterbeep.document"

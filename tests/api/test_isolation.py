@@ -20,6 +20,8 @@ DRAFT = {"yaml": MAPPING, "name": "Leads"}
 #: How each operation is asked for another company's things; ids come from that company.
 FOREIGN: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
     ("get", "/v1/events/{id}"): lambda _: None,
+    ("get", "/v1/events/{id}/outcomes"): lambda _: None,
+    ("put", "/v1/events/{id}/page-verdict"): lambda _: {"is_false": True},
     ("get", "/v1/deliveries/{id}"): lambda _: None,
     ("post", "/v1/deliveries/{id}/replay"): lambda _: {"version": "kept"},
     ("post", "/v1/deliveries/{id}/approve"): lambda _: None,
@@ -43,6 +45,7 @@ LISTS = {
     ("get", "/v1/mappings"),
     ("get", "/v1/connections"),
     ("get", "/v1/ledger"),
+    ("get", "/v1/metrics/outcomes"),
     ("post", "/v1/deliveries/replay"),
 }
 #: Operations that hold nothing of anybody, or that only write to the key's own tenant.
