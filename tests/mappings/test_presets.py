@@ -11,6 +11,7 @@ from connectors.google_calendar.naming import LABELS as CALENDAR_OBJECTS
 from connectors.hubspot.associating import association_fields
 from connectors.hubspot.describing import _field
 from connectors.hubspot.sandbox_schema import _STANDARD, REQUIRED, standard_properties
+from connectors.pagerduty.describing import incident_fields, note_fields
 from connectors.pipedrive import sandbox_schema as pipedrive_schema
 from connectors.pipedrive.describing import fields_of as pipedrive_fields
 from connectors.pipedrive.objects import KINDS as PIPEDRIVE_KINDS
@@ -19,6 +20,8 @@ from connectors.salesforce.fields import fields_of
 from connectors.salesforce.sandbox_objects import OBJECTS
 from connectors.twilio_sms.describing import Numbers, message_fields
 from connectors.twilio_sms.rules import Rules
+from connectors.zendesk import describing as zendesk_describing
+from connectors.zendesk import sandbox_setup as zendesk_setup
 from mappings.catalogue import example_facts
 from mappings.check import check
 from mappings.document import load, parse
@@ -60,6 +63,15 @@ def _google_calendar(object_name):
     return calendar_fields(object_name, (Choice("primary", "Whitfield Plumbing"),))
 
 
+def _pagerduty(object_name):
+    if object_name == "note":
+        return note_fields()
+    if object_name != "incident":
+        return None
+    # The smallest plan: no priorities, no types, no custom fields.
+    return incident_fields(services=(Choice("PSBXSV1", "Emergency line"),))
+
+
 @cache
 def _pipedrive(object_name):
     kind = PIPEDRIVE_KINDS.get(object_name)
@@ -75,12 +87,23 @@ def _pipedrive(object_name):
     )
 
 
+@cache
+def _zendesk(object_name):
+    groups = zendesk_setup.groups_of("whitfield")
+    return {
+        "Ticket": zendesk_describing.ticket_fields(zendesk_setup.ticket_fields(), groups),
+        "User": zendesk_describing.user_fields(zendesk_setup.user_fields()),
+    }.get(object_name)
+
+
 SCHEMAS = {
     "salesforce": _salesforce,
     "hubspot": _hubspot,
+    "pagerduty": _pagerduty,
     "pipedrive": _pipedrive,
     "twilio_sms": _twilio_sms,
     "google_calendar": _google_calendar,
+    "zendesk": _zendesk,
 }
 ALL = [
     pytest.param(connector, preset, id=f"{connector}-{preset.name}")
@@ -147,12 +170,14 @@ NOTICED = {
     "google_calendar": ("summary", "Appointment request"),
     "salesforce": ("Subject", "Call back a new patient"),
     "hubspot": ("hs_task_subject", "Call back a new patient"),
+    "pagerduty": ("title", "Urgent voicemail of a new patient"),
     "pipedrive": ("subject", "Call back a new patient"),
     "twilio_sms": (
         "Body",
         """We have your message and will call you back. Please do not answer this text with anything personal.
 Reply STOP to get no more texts.""",
     ),
+    "zendesk": ("subject", "Call back a new patient"),
 }
 
 
@@ -184,9 +209,35 @@ def test_texts_go_only_to_callers_who_agreed(preset):
 def test_healthcare_titles_hold_nothing_of_the_caller(connector, zone):
     """What travels in notices names no patient and repeats no word of theirs."""
     preset = next(one for one in presets(connector) if "healthcare" in one.verticals)
-    step = compile_mapping(parse(load(preset.text))).steps[-1]
-
-    rendered = step.render(example_facts(), ids=dict.fromkeys(step.depends_on, "1"), timezone=zone)
-
     name, title = NOTICED[connector]
-    assert rendered.fields[name] == title
+    steps = compile_mapping(parse(load(preset.text))).steps
+
+    rendered = [
+        step.render(example_facts(), ids=dict.fromkeys(step.depends_on, "1"), timezone=zone).fields
+        for step in steps
+    ]
+
+    assert [fields[name] for fields in rendered if name in fields] == [title]
+
+
+def test_a_page_about_a_patient_repeats_none_of_their_words(zone):
+    """Why it is urgent is health data too, and pages are texted, pushed and read out."""
+    preset = next(one for one in presets("pagerduty") if "healthcare" in one.verticals)
+    facts = example_facts()
+    said = [facts["summary"], facts["reason"], facts["caller"]["phone"], "Whitfield", "escaping"]
+
+    for step in compile_mapping(parse(load(preset.text))).steps:
+        fields = step.render(facts, ids={"page": "Q1"}, timezone=zone).fields
+        texts = " ".join(str(value) for value in fields.values())
+        assert [words for words in said if words in texts] == []
+
+
+@pytest.mark.parametrize("preset", presets("pagerduty"), ids=lambda preset: preset.name)
+def test_pages_lead_to_the_recording(preset, zone):
+    """The note on the incident holds the link, and refers to the incident that the page opened."""
+    page, note = compile_mapping(parse(load(preset.text))).steps
+
+    written = note.render(example_facts(), ids={page.id: "Q1"}, timezone=zone).fields
+
+    assert (page.object, note.object, written["incident"]) == ("incident", "note", "Q1")
+    assert example_facts()["call"]["recording"]["url"] in written["content"]
