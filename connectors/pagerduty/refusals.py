@@ -189,23 +189,18 @@ def _rejected(said: Said, *, status: int, hidden: Iterable[object]) -> Connector
             code=code,
             status=status,
         )
-    if status == _PAYMENT:
-        return Rejected(
-            "The plan of this PagerDuty account does not have what the mapping uses: "
-            f'"{redacted(said.text, hidden)}"',
-            field=_field(said),
-            code=code,
-            status=status,
-        )
     if status == _NOT_FOUND and not said.text:
         return Rejected("PagerDuty does not have what this names.", code=code, status=status)
     if not said.text or status < _BAD_REQUEST:
         return ContractBroken(f"PagerDuty refused with {status} and no reason.", status=status)
+    is_plan = status == _PAYMENT
+    why = (
+        "The account's plan lacks what the mapping uses; PagerDuty says"
+        if is_plan
+        else "PagerDuty refused it"
+    )
     return Rejected(
-        f'PagerDuty refused it: "{redacted(said.text, hidden)}"',
-        field=_field(said),
-        code=code,
-        status=status,
+        f'{why}: "{redacted(said.text, hidden)}"', field=_field(said), code=code, status=status
     )
 
 
