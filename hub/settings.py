@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -96,6 +97,13 @@ class Settings(BaseSettings):
         le=10,
         description="Reverse proxies in front of the hub whose X-Forwarded headers are believed",
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="A mail server for alerts, smtp://user:secret@host:587 or smtps://…; without it no mails are sent",
+    )
+    mail_from: str | None = Field(
+        None, description="The address that mails come from", validate_default=True
+    )
     metrics_token: SecretStr | None = Field(
         None,
         description="What a scraper of /metrics must send; without it only this machine may ask",
@@ -142,6 +150,30 @@ class Settings(BaseSettings):
         if parts and (parts.scheme not in {"http", "https"} or not parts.hostname):
             raise ValueError("must be an address with its scheme, such as https://hub.example.com")
         return value
+
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _is_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+            raise ValueError(
+                "must be a mail server, such as smtp://user:secret@mail.example.com:587"
+            )
+        return value
+
+    @field_validator("mail_from", mode="after")
+    @classmethod
+    def _is_sender(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("smtp_url") and not value:
+            raise ValueError("must be set where AFTERBEEP_SMTP_URL is")
+        if value and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+            raise ValueError("must be a mail address, such as alerts@hub.example.com")
+        return value
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether alerts can be mailed."""
+        return self.smtp_url is not None and self.mail_from is not None
 
     @property
     def base_url(self) -> str:

@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def sweep() -> None:
-    """Wake workers for whatever waits, once in AFTERBEEP_SWEEP_S seconds, until told to stop.
+    """Wake workers for whatever waits, once in AFTERBEEP_SWEEP_S seconds, and tell tenants how connections are.
 
     Start at least one; of several, one works and the others stand by.
 
@@ -15,6 +15,9 @@ def sweep() -> None:
     Example:
       afterbeep sweep
     """
+    import threading
+
+    from hub.alerts import run as alerting
     from hub.cli.opening import check_tables, servers
     from hub.context import process_hub
     from hub.delivery import sweep as sweeping
@@ -25,4 +28,10 @@ def sweep() -> None:
     with stop_event() as stop, servers(before):
         hub = process_hub()
         check_tables(hub, is_ours=before.database_url is None)
-        sweeping.run(hub, stop)
+        teller = threading.Thread(target=alerting.run, args=(hub, stop), name="alerts")
+        teller.start()
+        try:
+            sweeping.run(hub, stop)
+        finally:
+            stop.set()
+            teller.join()
