@@ -138,6 +138,11 @@ class Callback(Part):
 
     number: Phone | None = Field(None, description="E.164", examples=["+14155550132"])
     window: Window = Field(default_factory=Window)
+    sms_consent: bool | None = Field(
+        None,
+        description="Whether the caller agreed to get texts; absent when nobody asked",
+        examples=[True],
+    )
 
 
 class Appointment(Part):

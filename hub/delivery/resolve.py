@@ -135,7 +135,10 @@ def _lookups(draft: Draft) -> list[Lookup]:
         return [
             Lookup(object=draft.row.object, by=way, read=read) for way in draft.rendered.matches
         ]
-    return [Lookup(object=draft.row.object, key=draft.row.key, read=read)] if is_known else []
+    if not is_known:
+        return []
+    fields = draft.rendered.fields
+    return [Lookup(object=draft.row.object, key=draft.row.key, read=read, fields=fields)]
 
 
 def _take(batch: Batch, draft: Draft, ways: Sequence[Sequence[Candidate]]) -> None:

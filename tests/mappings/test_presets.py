@@ -129,8 +129,7 @@ def test_presets_render_the_voicemails_they_are_for(connector, preset, zone):
     bare = {"urgency": {"level": "low", "score": 0}, "call": full["call"], "lead_score": 60}
     bare["caller"] = {"phone": "+14155550132"}
     # A text goes only to callers who agreed to texts.
-    full["extra"] = {**full["extra"], "sms_consent": True}
-    bare["extra"] = {"sms_consent": True}
+    bare["callback"] = {"sms_consent": True}
     count = 0
     for facts in (full, bare):
         for bucket in Bucket:
@@ -185,7 +184,7 @@ Reply STOP to get no more texts.""",
 def test_texts_repeat_no_words_of_the_caller(preset, zone):
     """Whoever calls can name any number to text: our words and times go there, never theirs."""
     facts = example_facts()
-    facts["extra"] = {"sms_consent": True, "business": "Whitfield Plumbing"}
+    facts["extra"] = {"business": "Whitfield Plumbing"}
     facts["bucket"] = "appointment"
     said = {facts["reason"], facts["summary"], facts["appointment"]["service"], "Dana"}
 
@@ -200,7 +199,7 @@ def test_texts_repeat_no_words_of_the_caller(preset, zone):
 def test_texts_go_only_to_callers_who_agreed(preset):
     """Without consent no row is made, so that nothing waits for a person."""
     compiled = compile_mapping(parse(load(preset.text)))
-    facts = {**example_facts(), "extra": {"sms_consent": False}}
+    facts = {**example_facts(), "callback": {"sms_consent": False}}
 
     assert not any(compiled.matches({**facts, "bucket": bucket.value}) for bucket in Bucket)
 
