@@ -242,6 +242,7 @@ def custom_field_documents() -> list[Document]:
             "name": name,
             "type": "field",
             "summary": name,
+            "self": f"https://api.pagerduty.com/incidents/custom_fields/PSBXCF{number}",
             "description": f"{label} of the caller",
             "field_type": "single_value_fixed" if values else "single_value",
             "data_type": "string",
