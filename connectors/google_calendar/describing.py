@@ -131,7 +131,7 @@ def _times(object_name: str) -> list[Field]:
         ),
         Field(
             "search_until",
-            "Over by",
+            "Starts before",
             "datetime",
             can_update=False,
             can_match=False,

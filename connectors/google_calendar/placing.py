@@ -26,6 +26,8 @@ MAX_DAYS = 60
 _MAX_ASKED = timedelta(days=80)
 #: Local times lie within this of UTC.
 _ZONES = timedelta(hours=15)
+#: The largest buffer, and a bit.
+_MARGIN = timedelta(hours=5)
 _WRITERS = frozenset({"owner", "writer", "writerWithoutPrivateAccess"})
 _NOT_FOUND = 404
 
@@ -87,11 +89,11 @@ class Placement:
             if wish.error is not None or wish.slot is not None:
                 continue
             try:
-                within = self._window(wish.draft)
+                starts = self._window(wish.draft)
             except Rejected as err:
                 wish.error = err
                 continue
-            wish.slot = self._first(wish.draft, within)
+            wish.slot = self._first(wish.draft, starts)
             if wish.slot is not None:
                 self._busy[self._calendars[wish.draft.calendar].id].append(wish.slot)
 
@@ -116,9 +118,9 @@ class Placement:
         start, end = (one.astimezone(zone) for one in self._window(wish.draft))
         minutes = int(wish.draft.duration.total_seconds() // 60)
         return Rejected(
-            f"No {minutes} minutes are free between {start:%a %d %b %Y %H:%M} and {end:%a %d %b %Y %H:%M} "
-            f"({zone}) within the opening hours. Make room in the calendar and send this again, or call "
-            "back and agree on another time.",
+            f"No {minutes} minutes are free that start between {start:%a %d %b %Y %H:%M} and "
+            f"{end:%a %d %b %Y %H:%M} ({zone}), within the opening hours. Make room in the calendar "
+            "and send this again, or call back and agree on another time.",
             field="start",
             code="no_free_slot",
         )
@@ -127,43 +129,38 @@ class Placement:
         return self._prefs.time_zone or self._calendars[draft.calendar].zone
 
     def _window(self, draft: Draft) -> Span:
-        """Give from when until when a slot is looked for; raises Rejected when that is over or too short."""
+        """Give the first and the last moment at which it may start; raises Rejected when there is none."""
         zone, prefs = self._zone(draft), self._prefs
         start = self._now if draft.start is None else instant(draft.start, zone)
         earliest = max(start, self._now + timedelta(minutes=prefs.notice_minutes))
-        latest = (
+        until = (
             max(start, self._now) + timedelta(days=prefs.search_days)
             if draft.until is None
             else instant(draft.until, zone, is_end=is_day(draft.until))
         )
-        if latest <= self._now:
+        # What is asked for from three to four may start at three and not at four.
+        latest = until if until <= start else until - timedelta(seconds=1)
+        if latest < earliest:
+            is_over = until <= self._now
+            notice = f"begins sooner than in {prefs.notice_minutes} minutes, the notice that is set"
             raise Rejected(
-                "The time that was asked for is over. Call back and agree on another.",
+                f"The time that was asked for {'is over' if is_over else notice}. Call back and agree on "
+                "another.",
                 field="search_until",
-                code="window_over",
-            )
-        if earliest + draft.duration > latest:
-            raise Rejected(
-                f"The time that was asked for leaves less than {draft.duration} from "
-                f"{earliest.astimezone(zone):%a %d %b %Y %H:%M} ({zone}) on.",
-                field="search_until",
-                code="window_too_short",
+                code="window_over" if is_over else "window_too_near",
             )
         return earliest, min(latest, earliest + timedelta(days=MAX_DAYS))
 
     def _roughly(self, draft: Draft) -> Span:
-        """Give a span that surely holds the window, before the calendar's time zone is known."""
+        """Give a span that surely holds every slot, before the calendar's time zone is known."""
         start = self._now if draft.start is None else instant(draft.start, UTC) - _ZONES
         start = min(max(start, self._now), self._now + timedelta(days=3_650))
-        days = timedelta(days=MAX_DAYS) + _ZONES
-        until = (
-            start + days if draft.until is None else instant(draft.until, UTC, is_end=True) + _ZONES
-        )
-        if draft.until is None:
-            until = min(until, start + timedelta(days=self._prefs.search_days + 2) + _ZONES)
-        return start - timedelta(hours=5), max(start, min(until, start + days)) + timedelta(hours=5)
+        days = self._prefs.search_days + 1 if draft.until is None else MAX_DAYS
+        most = start + timedelta(days=days) + 2 * _ZONES
+        until = most if draft.until is None else instant(draft.until, UTC, is_end=True) + _ZONES
+        return start - _MARGIN, max(start, min(until, most)) + draft.duration + _MARGIN
 
-    def _first(self, draft: Draft, within: Span) -> Span | None:
+    def _first(self, draft: Draft, starts: Span) -> Span | None:
         prefs, calendar = self._prefs, self._calendars[draft.calendar]
         names = dict.fromkeys([calendar.id, *prefs.busy_calendars])
         busy = merged(span for name in names for span in self._busy.get(name, ()))
@@ -173,7 +170,7 @@ class Placement:
             step=timedelta(minutes=prefs.slot_minutes),
             buffer=timedelta(minutes=prefs.buffer_minutes),
         )
-        return first_free(rules, busy, within=within, duration=draft.duration)
+        return first_free(rules, busy, starts=starts, duration=draft.duration)
 
     def _read_calendar(self, name: str, answer: Answer | Refusal) -> ConnectorError | None:
         if isinstance(answer, Refusal):

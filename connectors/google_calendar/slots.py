@@ -35,18 +35,17 @@ def merged(busy: Iterable[Span]) -> list[Span]:
 
 
 def first_free(
-    rules: Rules, busy: Sequence[Span], *, within: Span, duration: timedelta
+    rules: Rules, busy: Sequence[Span], *, starts: Span, duration: timedelta
 ) -> Span | None:
-    """Give the first slot inside *within* and the opening hours that is free; None when there is none.
+    """Give the first free slot that starts within *starts*, both ends included; None when there is none.
 
-    *busy* comes from ``merged``. A slot keeps the buffer to what is busy before and after it, and starts on
-    the grid.
+    *busy* comes from ``merged``. A slot lies within one opening, keeps the buffer to what is busy before and
+    after it, and starts on the grid.
     """
-    earliest, latest = within
+    earliest, latest = starts
     for opens, closes in _opened(rules, earliest, latest):
-        end = min(closes, latest)
         start = _on_grid(opens, max(opens, earliest), rules.step)
-        while start + duration <= end:
+        while start <= latest and start + duration <= closes:
             blocked_until = _blocked(busy, start - rules.buffer, start + duration + rules.buffer)
             if blocked_until is None:
                 return start, start + duration

@@ -22,7 +22,11 @@ from typing import Any
 import httplib2  # type: ignore[import-untyped] # has no types
 import requests
 from googleapiclient.discovery import build  # type: ignore[import-untyped] # has no types
-from googleapiclient.errors import Error, HttpError  # type: ignore[import-untyped] # has no types
+from googleapiclient.errors import (  # type: ignore[import-untyped] # has no types
+    BatchError,
+    Error,
+    HttpError,
+)
 from googleapiclient.http import (  # type: ignore[import-untyped] # has no types
     BatchHttpRequest,
     HttpRequest,
@@ -228,6 +232,9 @@ def batch(
         parts.add(request, request_id=str(number))
     try:
         parts.execute(http=_Http(account, is_write=is_write))
+    except BatchError as err:
+        # One of the SDK's HttpErrors, without an answer in it.
+        raise ContractBroken("Google Calendar's answer to a batch cannot be read.") from err
     except HttpError as err:
         error = _refusal(err).error
         # A batch cannot be refused for what one record holds.
