@@ -126,8 +126,13 @@ def attempt(
             to.method,
             account.base_url + to.path,
             params=dict(query or {}),
-            json=None if body is None else dict(body),
-            headers={"Authorization": f"Bearer {account.token}", "Accept": "application/json"},
+            # Written here, since httpx would fail on half of a surrogate pair instead of sending it.
+            content=None if body is None else json.dumps(dict(body)).encode(),
+            headers={
+                "Authorization": f"Bearer {account.token}",
+                "Accept": "application/json",
+                **({} if body is None else {"Content-Type": "application/json"}),
+            },
             timeout=_timeout(account),
         )
     except httpx.HTTPError as err:

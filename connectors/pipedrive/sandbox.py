@@ -117,7 +117,7 @@ def create_sandbox(folder: Path, *, public_url: str) -> Flask:
             required_scopes=("base",),
             token_lifetime_s=3600,
             rotates_refresh=True,
-            answer=lambda grant: {"scope": ",".join(grant.scopes), "api_domain": public_url},
+            answer=lambda grant: {"scope": " ".join(grant.scopes), "api_domain": public_url},
             new_token=_token,
         ),
         limits=(

@@ -224,7 +224,10 @@ def is_same_contact(name: str, held: str, asked: str) -> bool:
     """Say whether two telephone numbers, or two e-mail addresses, are the same however they are written."""
     if held.strip().casefold() == asked.strip().casefold():
         return True
-    number = phone(asked) if name == "phone" else None
-    if number is None:
+    if name != "phone":
         return False
-    return phone(held, phonenumbers.region_code_for_number(number)) == number
+    number, other = phone(asked), phone(held)
+    # One of the two may lack its country; it is then taken for the other's.
+    if number is not None:
+        return phone(held, phonenumbers.region_code_for_number(number)) == number
+    return other is not None and phone(asked, phonenumbers.region_code_for_number(other)) == other

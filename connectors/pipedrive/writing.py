@@ -167,7 +167,7 @@ class _Batch:
             for one in self._lists[link].get(row.mark, [])
             if not is_gone(one)
         ] or search_mark(self._account, self._kind, row.mark)
-        if any(hit.row.get("type", self._kind.word) != self._kind.word for hit in found):
+        if self._kind.name == "Lead" and any(hit.row.get("type") == "deal" for hit in found):
             raise Rejected(
                 "This lead was converted into a deal since; it is not made again. Its page is the deal's now."
             )
