@@ -37,7 +37,16 @@ class UnknownEndpoint(LookupError):
 
 
 class WrongEndpoint(ValueError):
-    """It cannot be kept so; the message says what to change."""
+    """It cannot be kept so; the message says what to change, ``member`` where: ``url`` or ``types``."""
+
+    def __init__(self, message: str, *, member: str = "url") -> None:
+        """Keep what is wrong."""
+        super().__init__(message)
+        self.member = member
+
+
+class TooMany(WrongEndpoint):
+    """The tenant has as many as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def create(
         ).one()
         count = session.scalar(select(func.count(WebhookEndpoint.id))) or 0
         if count >= PER_TENANT:
-            raise WrongEndpoint(f"There are {PER_TENANT} webhooks, which is the most. Remove one.")
+            raise TooMany(f"There are {PER_TENANT} webhooks, which is the most. Remove one.")
         row = WebhookEndpoint(
             id=endpoint_id,
             url=url,
@@ -191,7 +200,8 @@ def _checked(hub: Hub, url: str, types: Sequence[str]) -> list[str]:
         raise WrongEndpoint(str(err)) from None
     unknown = sorted(set(types) - set(CHOOSABLE))
     if unknown:
-        raise WrongEndpoint(f"There is no alert of the type {unknown[0][:40]!r}.")
+        message = f"There is no alert of the type {unknown[0][:40]!r} to choose."
+        raise WrongEndpoint(message, member="types")
     return [kind for kind in CHOOSABLE if kind in types]
 
 

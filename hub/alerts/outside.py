@@ -55,7 +55,8 @@ def check(url: str, *, allow_loopback: bool) -> SplitResult:
         literal = None
     if literal is not None:
         _check_all([literal], allow_loopback=allow_loopback)
-    if parts.scheme == "http" and not (allow_loopback and (literal is None or literal.is_loopback)):
+    is_here = literal.is_loopback if literal else host == "localhost"
+    if parts.scheme == "http" and not (allow_loopback and is_here):
         raise NotAllowed("The address must begin with https://.")
     return parts
 

@@ -28,10 +28,21 @@ from hub.api import (
     probes,
     problems,
     schemas,
+    webhooks,
 )
 from hub.context import Hub
 
-_TAGS = (events, deliveries, mappings, connections, outcomes, ledger, schemas, probes)
+_TAGS = (
+    events,
+    deliveries,
+    mappings,
+    connections,
+    webhooks,
+    outcomes,
+    ledger,
+    schemas,
+    probes,
+)
 _ABOUT = """\
 Post voicemails as events, and see what became of them.
 

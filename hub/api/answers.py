@@ -275,6 +275,7 @@ class ConnectionLine(Answer):
     state: Health
     reason: str | None
     since: datetime
+    retry_at: datetime | None = Field(description="When it is tried again after a failure")
     last_success_at: datetime | None
     created_at: datetime
 

@@ -163,6 +163,7 @@ def _members(row: Connection) -> dict[str, Any]:
         "state": row.state,
         "reason": reason,
         "since": row.paused_at if row.state is Health.PAUSED else row.health_at,
+        "retry_at": row.retry_at if row.state is Health.DEGRADED else None,
         "last_success_at": row.last_success_at,
         "created_at": row.created_at,
     }

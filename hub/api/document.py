@@ -14,6 +14,7 @@ from hub.api import edge
 from hub.api.deliveries import Choice, ReplayMany, ReplayOne
 from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
 from hub.api.outcomes import NewPageVerdict
+from hub.api.webhooks import ChangedWebhook, NewWebhook
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
     Choice,
@@ -23,6 +24,8 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     CheckedDraft,
     NewMapping,
     NewPageVerdict,
+    ChangedWebhook,
+    NewWebhook,
 )
 _LIBRARY_MODEL: Final = "ValidationErrorModel"
 _KEPT: Final = "afterbeep.document"

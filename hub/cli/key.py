@@ -20,6 +20,8 @@ _SCOPES = (
     "mappings:write",
     "connections:read",
     "connections:write",
+    "webhooks:read",
+    "webhooks:write",
 )
 _TENANT = click.option(
     "--tenant", help="The tenant's slug; may be left out when there is only one."

@@ -32,6 +32,8 @@ class Scope(StrEnum):
     MAPPINGS_WRITE = "mappings:write"
     CONNECTIONS_READ = "connections:read"
     CONNECTIONS_WRITE = "connections:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
 
 
 class ApiKey(TenantOwned, Created, Base):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from hub.alerts import endpoints
 from hub.api import document, new_app
 from hub.context import Hub
 from hub.db.base import new_id
@@ -37,6 +38,12 @@ FOREIGN: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
     ("get", "/v1/connections/{id}"): lambda _: None,
     ("get", "/v1/connections/{id}/objects"): lambda _: None,
     ("get", "/v1/connections/{id}/objects/{object}/fields"): lambda _: None,
+    ("get", "/v1/webhooks/{id}"): lambda _: None,
+    ("put", "/v1/webhooks/{id}"): lambda _: {"url": "https://mine.harbor.example/"},
+    ("delete", "/v1/webhooks/{id}"): lambda _: None,
+    ("post", "/v1/webhooks/{id}/rotate"): lambda _: None,
+    ("post", "/v1/webhooks/{id}/test"): lambda _: None,
+    ("get", "/v1/webhooks/{id}/sendings"): lambda _: None,
 }
 #: Operations that list or count: another company's rows must not be among them.
 LISTS = {
@@ -45,6 +52,8 @@ LISTS = {
     ("get", "/v1/mappings"),
     ("get", "/v1/connections"),
     ("get", "/v1/ledger"),
+    ("get", "/v1/alerts"),
+    ("get", "/v1/webhooks"),
     ("get", "/v1/metrics/outcomes"),
     ("post", "/v1/deliveries/replay"),
 }
@@ -57,6 +66,7 @@ OWNERLESS = {
     ("get", "/readyz"),
     ("get", "/metrics"),
     ("post", "/v1/events"),
+    ("post", "/v1/webhooks"),
 }
 
 
@@ -105,7 +115,12 @@ def stranger(app: Flask, hub: Hub) -> Program:
 def ids_of(mapped: Mapped) -> dict[str, str]:
     """Give one id of each kind of a company."""
     event_id = mapped.caller.take()
+    hub, tenant_id = mapped.caller.hub, mapped.caller.tenant_id
+    webhook = endpoints.create(hub, tenant_id, url="https://ops.harbor.example/", actor="command")
+    alert = endpoints.test(hub, tenant_id, webhook.endpoint.id, actor="command")
     return {
+        "webhooks": webhook.endpoint.id,
+        "alerts": alert.alert_id,
         "events": event_id,
         "deliveries": mapped.caller.deliveries(event_id)[0]["id"],
         "mappings": mapped.mapping_id,
