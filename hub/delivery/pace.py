@@ -1,14 +1,18 @@
 """How long to wait for a fuller batch: the scarcer the calls, the fuller each should be.
 
-Nothing waits while we spend less than half of what the account could afford for good. Above that, waits
-grow with the share that we spend, from nothing to the full wait at the affordable rate:
+What decides is how fast an account's calls of a day are being spent, against the rate that it could afford for
+good (``x``, the recent rate over the affordable one)::
 
-- an ordinary row waits for a few times the span in which one batch becomes affordable, within the bound
-  that the tenant's target for the first touch leaves;
-- an urgent row waits for a quarter of that span, twenty seconds at the most. It takes ordinary rows along.
+    x        ordinary row                      urgent row
+    0.2      sent at once                      sent at once
+    0.5      its full wait                     half of its full wait
+    0.8-2    its full wait                     its full wait
+    above    stretched by x / 2                stretched by (x / 2)², never longer than an ordinary row
 
-When even that is more than the account can afford, the wait is the affordable span itself: all rows are
-late by minutes, rather than those of the evening by a night.
+The full wait of an ordinary row is what the tenant's target for the first touch leaves, that of an urgent row
+seconds; an urgent row takes ordinary ones along. So an account that hardly uses its calls never waits, and one that
+needs them all spends more while callers are many and less at night, without running out: as long as x is bounded,
+what remains falls with the time that remains.
 """
 
 from __future__ import annotations
@@ -25,10 +29,9 @@ LEAST_S = 0.25
 TARGET_S = 300.0
 #: The part of the target that may go by before a row is sent; the rest is for the call, a retry, and the next step.
 _PART_OF_TARGET = 2 / 3
-_MOST_URGENT_S = 20.0
-_MOST_STRETCHED_S = 900.0
-#: Below this part of the affordable rate nobody waits.
-_EASY = 0.5
+MOST_URGENT_S = 22.0
+MOST_STRETCHED_S = 900.0
+_EASY, _FULL, _FULL_URGENT, _STRETCH = 0.2, 0.5, 0.8, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +54,25 @@ def most_s(tenant_settings: Mapping[str, Any]) -> float:
 
 
 def pace(outlook: Sequence[LimitOutlook], *, units: Mapping[str, int], most: float) -> Pace:
-    """Give the waits for a batch that costs so many units of each limit; ``most`` bounds an ordinary row's."""
-    slowest = Pace()
-    for limit in outlook:
-        if limit.affordable_per_s is None or limit.recent_per_s is None:
-            continue
-        cost = units.get(limit.name, 0)
-        if cost == 0:
-            continue
-        strain = _strain(limit.recent_per_s, limit.affordable_per_s)
-        span_s = cost / limit.affordable_per_s if limit.affordable_per_s > 0 else _MOST_STRETCHED_S
-        slowest = Pace(
-            max(slowest.ordinary_s, strain * _ordinary_s(span_s, most)),
-            max(slowest.urgent_s, strain * _urgent_s(span_s)),
-        )
-    return slowest
+    """Give the waits for a batch that costs units of these limits; ``most`` bounds an ordinary row's full wait."""
+    found = [
+        _pace(one, most) for one in outlook if one.kind == "day" and units.get(one.name, 0) > 0
+    ]
+    return Pace(
+        max((one.ordinary_s for one in found), default=LEAST_S),
+        max((one.urgent_s for one in found), default=0.0),
+    )
 
 
-def _strain(recent: float, affordable: float) -> float:
-    """Give 0 while we spend at ease, 1 when we spend as much as we can afford, or more."""
-    if affordable <= 0:
-        return 1.0
-    return min(1.0, max(0.0, (recent / affordable - _EASY) / (1 - _EASY)))
+def _pace(limit: LimitOutlook, most: float) -> Pace:
+    affordable, recent = limit.affordable_per_s or 0.0, limit.recent_per_s or 0.0
+    x = recent / affordable if affordable > 0 else float("inf")
+    stretch = max(1.0, x / _STRETCH)
+    ordinary_s = min(max(LEAST_S, most * _part(x, _FULL)) * stretch, MOST_STRETCHED_S)
+    urgent_s = min(MOST_URGENT_S, most) * _part(x, _FULL_URGENT) * stretch * stretch
+    return Pace(ordinary_s, min(urgent_s, ordinary_s))
 
 
-def _ordinary_s(span_s: float, most: float) -> float:
-    return max(LEAST_S, min(3 * span_s, most), min(span_s, _MOST_STRETCHED_S))
-
-
-def _urgent_s(span_s: float) -> float:
-    stretched = max(0.0, (span_s - 4 * _MOST_URGENT_S) / 2)
-    return min(min(span_s / 4, _MOST_URGENT_S) + stretched, _MOST_STRETCHED_S)
+def _part(x: float, full_at: float) -> float:
+    """Give how much of its full wait a row waits: nothing while calls are easily had."""
+    return min(1.0, max(0.0, (x - _EASY) / (full_at - _EASY)))

@@ -82,7 +82,7 @@ def main() -> int:
     """Read the command line; the exit code is 1 when something was lost or came twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.day", description=__doc__)
     parser.add_argument("--calls", type=int, default=50_000, help="missed calls of the day")
-    parser.add_argument("--others", type=int, default=6_000, help="calls of the other companies")
+    parser.add_argument("--others", type=int, default=1_500, help="calls of the other companies")
     parser.add_argument("--grant", type=int, default=3_000, help="API calls that the org grants")
     parser.add_argument("--outage-hour", type=int, default=13, help="hour of the outage; -1: none")
     parser.add_argument("--seed", type=int, default=1)
