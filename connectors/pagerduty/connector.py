@@ -170,7 +170,8 @@ class PagerDuty:
         host = urlsplit(account.base_url).hostname or ""
         if not host.endswith(_DOMAIN):
             return f"{account.base_url}/records/{record.object}/{record.id}"
-        if record.url:
+        given = urlsplit(record.url or "")
+        if record.url and given.scheme == "https" and (given.hostname or "").endswith(_DOMAIN):
             return record.url
         # PagerDuty leads a signed-in person from here to their own account.
         app = "app.eu" if host.startswith("api.eu.") else "app"

@@ -1,7 +1,7 @@
 """Writes a small batch, one call after the other, as PagerDuty asks of its callers.
 
 There is no call that creates several incidents. A row that PagerDuty refuses fails alone; what concerns
-every row (a limit, no connection, no access) ends the batch, and the rows not yet sent keep that error.
+every row (a limit, no connection, no access) ends the batch, and the rows not yet sent come later.
 Source: https://developer.pagerduty.com/docs/rest-api-rate-limits, "Make requests serially" (2026-11-22)
 """
 
@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from connectors.errors import ConnectorError, NotYet, Rejected, Uncertain
+from connectors.errors import (
+    ConnectorError,
+    ContractBroken,
+    NeedsReconnect,
+    NotYet,
+    Rejected,
+    Uncertain,
+)
 from connectors.pagerduty.incidents import CREATES, INCIDENT, IncidentWriter, cost
 from connectors.pagerduty.notes import NOTE, NoteWriter, incident_of, needs_look
 from connectors.record import Account, Outcome, Write
@@ -28,31 +35,51 @@ def write(account: Account, writes: Sequence[Write]) -> list[Outcome]:
     if len(writes) > MAX_BATCH or len({one.object for one in writes}) > 1:
         message = f"a batch holds at most {MAX_BATCH} writes of one object"
         raise ValueError(message)
-    settled: dict[tuple[str, str], Outcome] = {}
-    act = _writer(account, writes[0].object)
-    stopped: ConnectorError | None = None
-    has_sent = False
     merged = _merged(writes)
+    act = _writer(account, writes[0].object)
+    settled: dict[tuple[str, str], Outcome] = {}
+    stopped: ConnectorError | None = None
     for one_write in merged:
-        if stopped is not None:
-            settled[_name(one_write)] = Outcome(error=stopped)
-            continue
-        try:
-            settled[_name(one_write)] = act(one_write)
-        except (Rejected, NotYet) as err:
-            settled[_name(one_write)] = Outcome(error=err)
-        except Uncertain as err:
-            if len(merged) == 1:
-                raise
-            settled[_name(one_write)] = Outcome(error=err)
-            stopped = NotYet("The rest of the batch is sent later.", retry_after_s=_NEXT_BATCH_S)
-        except ConnectorError as err:
-            if not has_sent:
-                raise
-            settled[_name(one_write)] = Outcome(error=err)
-            stopped = err
-        has_sent = True
+        if stopped is None:
+            outcome, stopped = _settle(
+                act, one_write, is_first=not settled, is_only=len(merged) == 1
+            )
+        else:
+            outcome = Outcome(error=stopped)
+        settled[_name(one_write)] = outcome
     return [settled[_name(one)] for one in writes]
+
+
+def _settle(
+    act: Callable[[Write], Outcome], one_write: Write, *, is_first: bool, is_only: bool
+) -> tuple[Outcome, ConnectorError | None]:
+    """Write one row; also give the error with which the rows behind it are left, unsent.
+
+    Raises what holds for the whole batch while nothing of it was sent.
+    """
+    later = NotYet("The rest of the batch is sent later.", retry_after_s=_NEXT_BATCH_S)
+    try:
+        return act(one_write), None
+    except (Rejected, NotYet) as err:
+        return Outcome(error=err), None
+    except ContractBroken as err:
+        # What is odd about this answer says nothing of the next row's.
+        if is_only:
+            raise
+        return Outcome(error=err), None
+    except Uncertain as err:
+        if is_only:
+            raise
+        return Outcome(error=err), later
+    except NeedsReconnect:
+        # The next batch meets it with its first row, where one refresh may help.
+        if is_first:
+            raise
+        return Outcome(error=later), later
+    except ConnectorError as err:
+        if is_first:
+            raise
+        return Outcome(error=err), err
 
 
 def write_cost(writes: Sequence[Write]) -> Mapping[str, int]:

@@ -489,6 +489,38 @@ def test_a_lost_answer_within_a_batch_puts_the_rest_off(
     assert [len(one.candidates) for one in found] == [1, 0, 0]
 
 
+def test_an_odd_answer_within_a_batch_keeps_no_other_row_back(
+    box: running.Sandbox, account: Account
+) -> None:
+    """Only the row whose answer cannot be read is parked."""
+    box.fault(kind="html", path="/incidents", method="POST")
+
+    outcomes = _write(account, *(_page() for _ in range(3)))
+
+    assert isinstance(outcomes[0].error, ContractBroken)
+    assert [outcome.error for outcome in outcomes[1:]] == [None, None]
+
+
+def test_access_that_ends_within_a_batch_is_met_by_the_next(
+    box: running.Sandbox, account: Account
+) -> None:
+    """What was written stays written; the rest waits for a batch whose first row may refresh the token."""
+    left = [2]
+
+    def spend(**units: int) -> None:
+        del units
+        left[0] -= 1
+        if left[0] < 0:
+            box.post("expire")
+
+    outcomes = _write(replace(account, spend=spend), *(_page() for _ in range(3)))
+
+    assert outcomes[0].error is None
+    assert [type(outcome.error) for outcome in outcomes[1:]] == [NotYet, NotYet]
+    with pytest.raises(TokenExpired):
+        _write(account, _page())
+
+
 def test_a_batch_is_small_and_of_one_object(account: Account) -> None:
     """More than five, or two objects at once, is a mistake of the caller."""
     with pytest.raises(ValueError, match="at most 5"):
@@ -820,4 +852,6 @@ def test_record_urls_lead_to_pagerduty(account: Account) -> None:
     bare = RecordId("incident", "Q1")
     assert PAGERDUTY.record_url(real, bare) == "https://app.pagerduty.com/incidents/Q1"
     assert PAGERDUTY.record_url(europe, bare) == "https://app.eu.pagerduty.com/incidents/Q1"
+    elsewhere = replace(given, url="https://whitfield.pagerduty.com.example/incidents/Q1")
+    assert PAGERDUTY.record_url(real, elsewhere) == PAGERDUTY.record_url(real, bare)
     assert PAGERDUTY.record_url(account, bare) == f"{account.base_url}/records/incident/Q1"
