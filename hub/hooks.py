@@ -89,12 +89,18 @@ def _answered(act: Callable[[Hub], None], address: str | None = None) -> Respons
     """Do it, and say by the status how it went; nothing of a report is repeated."""
     hub = cast("Hub", current_app.extensions["afterbeep"])
     if address is not None and _is_too_much(hub, address):
-        return Response(status=429, headers={"Retry-After": _TRY_AGAIN_S})
+        return _plain(429)
     try:
         act(hub)
     except Exception as err:  # noqa: BLE001 - the boundary of the request; its words may quote a caller
         return _refusal(err)
-    return Response(status=204)
+    return _plain(204)
+
+
+def _plain(status: int) -> Response:
+    """Answer without a body; as plain text, so that no page is made of it."""
+    headers = {"Retry-After": _TRY_AGAIN_S} if status in {429, 503} else {}
+    return Response(status=status, headers=headers, mimetype="text/plain")
 
 
 def _refusal(err: Exception) -> Response:
@@ -103,8 +109,7 @@ def _refusal(err: Exception) -> Response:
         _log.warning("report was refused", kind=type(err).__name__, status=status)
     elif status >= 500:  # noqa: PLR2004 - our own failures begin there
         _log.error("report failed", kind=type(err).__name__, where=log.places(err))
-    headers = {"Retry-After": _TRY_AGAIN_S} if status == 503 else {}  # noqa: PLR2004 - not now
-    return Response(status=status, headers=headers)
+    return _plain(status)
 
 
 def _is_too_much(hub: Hub, address: str) -> bool:

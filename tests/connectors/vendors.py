@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import running
-
 from connectors.record import JSON, RecordId
+from tests.connectors import running
 
 
 @dataclass(frozen=True)
