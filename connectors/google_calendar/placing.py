@@ -76,7 +76,8 @@ class Placement:
             for name, answer in zip(named, answers, strict=False)
             if (problem := self._read_calendar(name, answer))
         }
-        wrong.update(self._read_busy(answers[len(named) :], asked))
+        # What is wrong with the calendar itself says more than that its busy times are not told.
+        wrong = {**self._read_busy(answers[len(named) :], asked), **wrong}
         everyones = next(
             (wrong[name] for name in self._prefs.busy_calendars if name in wrong), None
         )
