@@ -18,6 +18,8 @@ from hub.web import (
     forms,
     headers,
     mappings,
+    notifications,
+    outcomes,
     overview,
     parked,
     shell,
@@ -26,7 +28,17 @@ from hub.web import (
 )
 
 _log = log.get(__name__)
-_SUBJECTS = (sign_in, overview, voicemails, deliveries, parked, connections, mappings)
+_SUBJECTS = (
+    sign_in,
+    overview,
+    voicemails,
+    outcomes,
+    deliveries,
+    parked,
+    connections,
+    notifications,
+    mappings,
+)
 _LARGEST_FORM_BYTES = 512 * 1024
 
 

@@ -15,7 +15,7 @@ from hub.db.deliveries import Delivery, State
 from hub.db.events import StoredEvent
 from hub.db.people import Role
 from hub.db.tenancy import TenantSession
-from hub.web import reading
+from hub.web import outcomes, reading
 from hub.web.display import zone
 from hub.web.reading import Filters
 from hub.web.shell import needs_person
@@ -66,6 +66,7 @@ def show() -> ResponseReturnValue:
         delivered=delivered or 0,
         latest=latest.items,
         sums=sums,
+        targets=outcomes.targets(hub, me.tenant_id),
         today=sum(number for _, number in buckets),
         waiting=needs_person(),
     )

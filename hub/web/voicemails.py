@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -13,8 +14,9 @@ from sqlalchemy import select
 from hub.db import audit
 from hub.db.deliveries import State
 from hub.db.events import StoredEvent
+from hub.db.outcomes import Outcome
 from hub.db.people import Role
-from hub.web import reading
+from hub.web import outcomes, reading
 from hub.web.display import Words
 from hub.web.reading import Filters, Order, Try, Voicemail
 from hub.web.viewer import needs, the_hub, viewer
@@ -61,6 +63,8 @@ def one(event_id: str) -> ResponseReturnValue:
         if found is None:
             abort(404)
         attempts = reading.attempts_of(hub, session, [done.row.id for done in found.done])
+        became = outcomes.of_deliveries(session, [done.row.id for done in found.done])
+        page = outcomes.page_of(session, event_id)
         if me.is_phi:
             audit.record(session, actor=me.actor, action="voicemail.read", target=event_id)
     # Looking again by itself would write down a reading that nobody did.
@@ -70,7 +74,8 @@ def one(event_id: str) -> ResponseReturnValue:
         voicemail=found,
         attempts=attempts,
         is_moving=is_moving,
-        moments=_timeline(found, attempts),
+        moments=_timeline(found, attempts, became),
+        page=page,
     )
 
 
@@ -87,8 +92,10 @@ class Moment:
     tone: str = ""
 
 
-def _timeline(found: Voicemail, attempts: dict[str, tuple[Try, ...]]) -> list[Moment]:
-    """Put what happened to a voicemail in order, from the call to the last attempt."""
+def _timeline(
+    found: Voicemail, attempts: dict[str, tuple[Try, ...]], became: Sequence[Outcome]
+) -> list[Moment]:
+    """Put what happened to a voicemail in order, from the call to what became of its records."""
     row = found.row
     moments = [Moment(row.received_at, "Accepted; every action was planned")]
     if row.time:
@@ -105,4 +112,8 @@ def _timeline(found: Voicemail, attempts: dict[str, tuple[Try, ...]]) -> list[Mo
         if done.row.state in {State.PARKED.value, State.REJECTED.value}:
             word = Words.state[done.row.state].lower()
             moments.append(Moment(done.row.updated_at, f"{name} was {word}", "bad"))
+        for outcome in became:
+            if outcome.delivery_id == done.row.id:
+                words, tone = outcomes.in_words(outcome)
+                moments.append(Moment(outcome.at, f"{name} {words}", tone))
     return sorted(moments, key=lambda moment: moment.at)
