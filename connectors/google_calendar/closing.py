@@ -58,7 +58,7 @@ def changed(account: Account, calendar: str, since: datetime) -> list[Closure]:
     now = datetime.now(UTC)
     found: list[Closure] = []
     for event in _pages(account, calendar, updatedMin=since.isoformat(timespec="seconds")):
-        name = naming.private(event).get(naming.OBJECT, naming.EVENT)
+        name = str(naming.private(event).get(naming.OBJECT, naming.EVENT))
         record = RecordId(name, naming.record_id(str(event.get("id")), calendar))
         found += verdict(record, event, now)
     return found

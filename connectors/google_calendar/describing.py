@@ -61,7 +61,7 @@ def writable(account: Account) -> list[Choice]:
         page: dict[str, str] = {"pageToken": token} if token else {}
         said = call(account, api.calendars("list", maxResults=250, **page))
         listed = said.get("items")
-        if not isinstance(listed, list):
+        if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
             raise ContractBroken("Google Calendar's answer holds no list of calendars.")
         found += [_choice(one) for one in listed if one.get("accessRole") in WRITERS]
         token = said.get("nextPageToken")
@@ -92,7 +92,10 @@ def prepare(account: Account) -> list[Todo]:
 
 def own_calendar(account: Account) -> Mapping[str, Any]:
     """Give the connected person's own calendar."""
-    return call(account, Api(account).calendars("get", calendarId=PRIMARY))
+    own = call(account, Api(account).calendars("get", calendarId=PRIMARY))
+    if not isinstance(own.get("id"), str) or not own["id"]:
+        raise ContractBroken("Google Calendar's answer names no calendar.")
+    return own
 
 
 def _own(account: Account) -> set[str]:

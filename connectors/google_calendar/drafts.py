@@ -88,7 +88,7 @@ def read_field(event: Mapping[str, Any], name: str) -> JSON:
     if reader is not None:
         return reader(event)
     value = event.get(name) if name in _PLAIN else None
-    return str(value) if value not in {None, ""} else None
+    return value or None if isinstance(value, str) else None
 
 
 def label_of(event: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def guests(event: Mapping[str, Any]) -> list[str]:
     """Give the addresses of those who are invited, in small letters, in order."""
     listed = event.get("attendees")
     rows = listed if isinstance(listed, list) else []
-    found = {str(row.get("email", "")).lower() for row in rows if isinstance(row, Mapping)}
+    found = {str(row.get("email") or "").lower() for row in rows if isinstance(row, Mapping)}
     return sorted(found - {""})
 
 

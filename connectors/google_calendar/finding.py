@@ -8,7 +8,7 @@ from typing import Any
 
 from googleapiclient.http import HttpRequest  # type: ignore[import-untyped] # has no types
 
-from connectors.errors import Rejected
+from connectors.errors import ContractBroken, Rejected
 from connectors.google_calendar import naming
 from connectors.google_calendar.drafts import contact, label_of, read_field
 from connectors.google_calendar.moments import rfc3339
@@ -76,8 +76,10 @@ def _found(lookup: Lookup, calendar: str, answer: Answer | Refusal) -> Found:
             return Found()
         raise answer.error
     if lookup.key is None and "id" not in lookup.by:
-        listed = answer.body.get("items")
-        events = [one for one in listed or () if isinstance(one, Mapping) and _fits(lookup, one)]
+        listed = answer.body.get("items", [])
+        if not isinstance(listed, list):
+            raise ContractBroken("Google Calendar's answer holds no list of events.")
+        events = [one for one in listed if isinstance(one, Mapping) and _fits(lookup, one)]
     else:
         is_ours = lookup.key is None or naming.private(answer.body).get(naming.KEY) == lookup.key
         events = [answer.body] if is_ours else []

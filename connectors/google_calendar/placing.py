@@ -204,6 +204,8 @@ class Placement:
             if not isinstance(listed, Mapping):
                 raise ContractBroken("Google Calendar's answer names no calendars' busy times.")
             for name, found in listed.items():
+                if not isinstance(found, Mapping):
+                    raise ContractBroken("Google Calendar's answer holds no busy times.")
                 told.add(name)
                 real = self._calendars[name].id if name in self._calendars else name
                 if errors := found.get("errors"):
@@ -218,8 +220,9 @@ class Placement:
         return wrong
 
 
-def _unknown_busy(name: str, errors: Iterable[Any]) -> ConnectorError:
-    reasons = {str(one.get("reason")) for one in errors if isinstance(one, Mapping)}
+def _unknown_busy(name: str, errors: object) -> ConnectorError:
+    rows = errors if isinstance(errors, list) else []
+    reasons = {str(one.get("reason")) for one in rows if isinstance(one, Mapping)}
     if reasons & {"internalError", "backendError"}:
         return Unavailable(f'Google Calendar cannot tell now when "{name}" is busy.')
     return Rejected(f'When the calendar "{name}" is busy cannot be read.', field="calendar")
@@ -228,7 +231,8 @@ def _unknown_busy(name: str, errors: Iterable[Any]) -> ConnectorError:
 def _spans(listed: object) -> list[Span]:
     found: list[Span] = []
     for one in listed if isinstance(listed, list) else ():
-        start, end = read_instant(one.get("start")), read_instant(one.get("end"))
+        span = one if isinstance(one, Mapping) else {}
+        start, end = read_instant(span.get("start")), read_instant(span.get("end"))
         if start is None or end is None:
             raise ContractBroken("Google Calendar's answer holds a busy time that cannot be read.")
         found.append((start, end))

@@ -46,8 +46,10 @@ def subscribe(account: Account, known: Subscription | None) -> Subscription:
         return known
     number = int(str(known.state.get("number", 0))) + 1 if known is not None else 1
     lost: list[str] = []
-    for _ in range(_ATTEMPTS):
-        channel = hashlib.sha256(f"{target}:{number}".encode()).hexdigest()[:48]
+    for attempt_ in range(_ATTEMPTS):
+        # Ids of channels that were ended are used up too, so that the last attempt takes a new one.
+        salt = "" if attempt_ < _ATTEMPTS - 1 else secrets.token_hex(8)
+        channel = hashlib.sha256(f"{target}:{number}{salt}".encode()).hexdigest()[:48]
         made = _open(account, calendar, channel)
         if made is not None:
             found, resource = made

@@ -828,6 +828,20 @@ def test_a_channel_whose_answer_was_lost_is_ended(
     assert set(_open(box)) - before == {known.id}
 
 
+def test_a_channel_can_be_opened_and_ended_any_number_of_times(
+    box: running.Sandbox, account: Account, hook: _Hook
+) -> None:
+    """Ids of ended channels stay used; an admin may still switch reports on and off."""
+    account = replace(account, id="con_often", webhook_url=hook.url)
+    before = set(_open(box))
+
+    for _ in range(5):
+        GOOGLE.unsubscribe(account, GOOGLE.subscribe(account, None))
+    known = GOOGLE.subscribe(account, None)
+
+    assert set(_open(box)) - before == {known.id}
+
+
 def test_a_hub_that_cannot_be_reached_opens_no_channel(account: Account) -> None:
     """Without a public address there is nothing to tell Google."""
     with pytest.raises(Rejected, match="https"):

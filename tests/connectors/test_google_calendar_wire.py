@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from connectors.errors import (
+    ConnectorError,
     ContractBroken,
     NeedsReconnect,
     Rejected,
@@ -22,7 +24,7 @@ from connectors.errors import (
 )
 from connectors.google_calendar.connector import GoogleCalendar
 from connectors.google_calendar.refusals import refused
-from connectors.record import Account, Lookup, Write
+from connectors.record import Account, Lookup, RecordId, WebhookRequest, Write
 
 GOOGLE = GoogleCalendar()
 START = "2031-01-07T10:00:00-08:00"
@@ -243,6 +245,69 @@ def test_an_answer_without_calendars_breaks_the_contract():
             pytest.raises(ContractBroken),
         ):
             GOOGLE.write(account, [Write("k", "hold", {"summary": "x"})])
+
+
+def _always(content: bytes) -> Answering:
+    """Answer whatever is asked, parts of batches too, with this."""
+
+    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        if not handler.path.startswith("/batch/"):
+            _send(handler, content, "application/json")
+            return
+        head = f"Content-Type: {handler.headers['Content-Type']}\r\n\r\n".encode()
+        number = len(BytesParser().parsebytes(head + body).get_payload())
+        _multipart(*[(200, content)] * number)(handler, body)
+
+    return answer
+
+
+STRANGE = [
+    {},
+    {"id": 5, "items": 3, "calendars": [], "expiration": []},
+    {"id": "x", "items": [1, None], "calendars": {"primary": 3}, "resourceId": 4},
+    {"id": [], "items": [{}], "calendars": {"primary": {"busy": [7]}}, "accessRole": "owner"},
+    {"items": [{"start": 1, "end": [], "attendees": 7, "extendedProperties": {"private": 3}}]},
+    {
+        "id": "x",
+        "start": {"dateTime": 9},
+        "end": {},
+        "attendees": [4, {"email": None}],
+        "updated": 1,
+    },
+    {"id": "x", "summary": ["a"], "status": {}, "extendedProperties": [], "htmlLink": 4},
+    {"accessRole": "owner", "timeZone": "Nowhere/At/All", "calendars": {"primary": {"errors": 1}}},
+    {"expiration": "99999999999999999999", "resourceId": "r", "items": [], "nextPageToken": 1},
+]
+
+
+@pytest.mark.parametrize("said", STRANGE)
+def test_strange_answers_are_no_crash(said):
+    """Answers that are JSON and make no sense end in an outcome or a ConnectorError, and never in a loop."""
+    key = Lookup("event", key="k", read=("start", "summary", "attendees", "duration_minutes"))
+    contact = Lookup("event", by={"contact": "+14155550132"}, read=("contact", "end"))
+    ids = [RecordId("hold", f"{n}0000@primary") for n in range(5)]
+    message = WebhookRequest(
+        {"x-goog-channel-token": "t"}, b"", "https://x.example", secret="t", state={}
+    )
+    acts = (
+        lambda account: GOOGLE.write(account, [_event(), Write("u", "event", {}, "abcde")]),
+        lambda account: GOOGLE.write(account, [Write("h", "hold", {"summary": "x"})]),
+        lambda account: GOOGLE.find(account, [key, contact]),
+        lambda account: GOOGLE.closed(account, ids[:1]),
+        lambda account: GOOGLE.closed(account, ids),
+        GOOGLE.describe,
+        lambda account: GOOGLE.describe(account, "hold"),
+        GOOGLE.identify,
+        GOOGLE.prepare,
+        lambda account: GOOGLE.webhook(account, message),
+        lambda account: GOOGLE.subscribe(replace(account, webhook_url="https://x.example"), None),
+    )
+    with _server(_always(json.dumps(said).encode())) as (account, came):
+        for act in acts:
+            with suppress(ConnectorError):
+                act(account)
+
+    assert len(came) < 40
 
 
 @pytest.mark.parametrize(
