@@ -172,3 +172,11 @@ class TellsAddress(Protocol):
 
     def api_address(self, answer: Mapping[str, JSON]) -> str | None:
         """Give the API's address from a token answer; None when it does not say. The caller checks whose it is."""
+
+
+@runtime_checkable
+class FindsOneByOne(Protocol):
+    """A vendor that is asked for each lost record with a call of its own."""
+
+    #: So many are asked for at once at most, so that an account's budget never keeps all from being found.
+    max_lost: int

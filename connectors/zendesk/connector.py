@@ -40,6 +40,7 @@ class Zendesk:
     # Two tickets may have one external_id. Users may not, but nobody outside of Zendesk has seen
     # what it does with two that come at the same moment.
     repeats: frozenset[str] | None = frozenset({TICKET, USER})
+    max_lost = 40
     hosts = (".zendesk.com",)
     oauth = OAuth(
         login_url="https://{sub}.zendesk.com",
@@ -63,8 +64,8 @@ class Zendesk:
         Limit("requests", "window", 200, 60.0, _RATES),
         Limit("update_tickets", "window", 100, 60.0, _RATES),
         Limit("list_tickets", "window", 100, 60.0, _RATES),
-        # Queued or running at the same time; a hundred rows take less than a minute.
-        Limit("jobs", "concurrency", 30, 60.0, _RATES),
+        # Thirty may wait or run at the same time; a hundred rows take less than a minute.
+        Limit("jobs", "window", 30, 60.0, _RATES),
     )
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
@@ -110,7 +111,7 @@ class Zendesk:
     ) -> Sequence[Object] | Sequence[Field]:
         """List the objects that we write, or the fields of one as the account has them."""
         if object_name is None:
-            return describing.describe_objects(account)
+            return describing.describe_objects()
         return describing.describe_fields(account, object_name)
 
     def prepare(self, account: Account) -> Sequence[Todo]:

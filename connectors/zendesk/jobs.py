@@ -42,7 +42,7 @@ def started(answer: Answer, verb: str) -> ConnectorError:
 
 
 def lost(account: Account, err: Uncertain) -> Uncertain:
-    """Give the error for rows of a job whose answer was lost: it may be queued and run for a while."""
+    """Give the error for new records of a job whose answer was lost: it may be queued and run for a while."""
     chosen = account.settings.get("job_runs_s")
     runs_s = float(chosen) if isinstance(chosen, int | float) and chosen >= 0 else _RUNS_S
     return Uncertain(err.detail, ask_after_s=runs_s, code=err.code, status=err.status)

@@ -117,7 +117,6 @@ class _Routes:
         on("/tickets/<number>", "PUT", self.update_ticket, "tickets:write", limit="update_tickets")
         on("/users", "POST", self.create_user, "users:write")
         on("/users/<number>", "PUT", self.update_user, "users:write")
-        on("/users/me", "GET", self.me, "users:read")
         on("/users/search", "GET", self.search_users, "users:read")
         for kind in ("tickets", "users"):
             on(f"/{kind}/show_many", "GET", self._showing(kind), f"{kind}:read")
@@ -213,10 +212,6 @@ class _Routes:
         record = self._desk.update_user(grant.account.id, number, part_of_body("user"))
         return {"user": user_document(record)}
 
-    def me(self, grant: Grant) -> Document:
-        """Give the agent who has connected us."""
-        return {"user": setup.agent_of(grant.account.id)}
-
     def search_users(self, grant: Grant) -> Document:
         """Search users."""
         query = f"type:user {request.args.get('query', '')}"
@@ -256,6 +251,10 @@ class _Routes:
             rows = json_body().get(kind)
             if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
                 raise RefusedError(400, {"error": "InvalidEndpoint", "description": kind})
+            # What is not of the documented type is refused at once, and then nothing is queued.
+            if any(not isinstance(one.get("subject") or "", str) for one in rows):
+                words = "Invalid attribute: subject must be a string"
+                raise RefusedError(400, {"error": "InvalidValue", "description": words})
             fails = chosen["fail_jobs"] > 0
             status = self._jobs.queue(
                 grant.account.id,

@@ -51,6 +51,8 @@ from connectors.zendesk.refusals import OTHER_BODY, error_code, is_taken
 MAX_BATCH = 100
 #: New users that one write makes, where they go one by one; the others come with the next one.
 _ONE_BY_ONE = 25
+#: Jobs that one write may begin, when parts are refused whole.
+_MAX_JOBS = 12
 _FORBIDDEN = 403
 #: A gateway gave up waiting; what stood behind it may have gone on.
 _GATEWAY = frozenset({502, 504})
@@ -150,10 +152,9 @@ class _Batch:
     def create(self, rows: list[Row]) -> None:
         """Make these records."""
         is_bulk = self._object == TICKET or self._account.settings.get("bulk_users") is True
-        if len(rows) > 1 and is_bulk and self._start_job("POST", "create_many", rows):
+        if len(rows) > 1 and is_bulk and self._start_jobs("POST", "create_many", rows):
             return
-        for row in rows[_ONE_BY_ONE:]:
-            row.error = NotYet("It goes with the next batch.", retry_after_s=1.0)
+        _fail(rows[_ONE_BY_ONE:], _next_batch())
         self._each(rows[:_ONE_BY_ONE], self._create_one)
 
     def change(self, rows: list[Row]) -> None:
@@ -161,7 +162,7 @@ class _Batch:
         if not rows:
             return
         if _needs_job(rows):
-            self._start_job("PUT", "update_many", rows)
+            self._start_jobs("PUT", "update_many", rows)
         else:
             self._each(rows, self._change_one)
 
@@ -176,9 +177,7 @@ class _Batch:
                 row.error = err
                 # An answer was lost: what was not sent yet is not uncertain.
                 is_lost = isinstance(err, Uncertain | ContractBroken)
-                later = NotYet("It goes with the next batch.", retry_after_s=1.0)
-                for other in rows[place + 1 :]:
-                    other.error = later if is_lost else err
+                _fail(rows[place + 1 :], _next_batch() if is_lost else err)
                 return
 
     def _create_one(self, row: Row) -> None:
@@ -245,37 +244,70 @@ class _Batch:
             raise ContractBroken("Zendesk's answer has no id.", status=answer.status)
         row.record = RecordId(self._object, str(number))
 
-    def _start_job(self, method: str, verb: str, rows: list[Row]) -> bool:
-        """Give rows to a job; False when the account does not allow this one, and nothing was done."""
+    def _start_jobs(self, method: str, verb: str, rows: list[Row]) -> bool:
+        """Give rows to a job; False when the account does not allow this one, and nothing was done.
+
+        A job that is refused whole, for some row that nobody names, is halved until that row stands alone.
+        """
+        waiting, calls = [rows], 0
+        while waiting:
+            # The largest part first: most good rows are then taken when the calls run out.
+            part = max(waiting, key=len)
+            waiting.remove(part)
+            if calls >= _MAX_JOBS:
+                _fail(part, _next_batch())
+                continue
+            calls += 1
+            error = self._start_job(method, verb, part)
+            if isinstance(error, Rejected) and len(part) > 1:
+                middle = len(part) // 2
+                waiting += [part[:middle], part[middle:]]
+            elif isinstance(error, NeedsReconnect) and self._is_bulk_refused(method, error):
+                return False
+            else:
+                _fail(part, error)
+        return True
+
+    def _start_job(self, method: str, verb: str, rows: list[Row]) -> ConnectorError:
+        """Give what rows have to wait for, or what went wrong."""
         # A job's results count from the first row, so rows go in an order that is found again later.
         ordered = sorted(rows, key=lambda row: row.key)
         body = {PATHS[self._object]: [self._job_row(row) for row in ordered]}
-        error: ConnectorError
         try:
             made = attempt(self._account, method, f"{self._path}/{verb}", body=body)
             if isinstance(made, Answer):
-                error = jobs.started(made, verb)
-            elif made.answer.status in _GATEWAY:
-                lost = Uncertain("Zendesk gave no answer to a job.", status=made.answer.status)
-                error = jobs.lost(self._account, lost)
-            elif self._object == USER and made.answer.status == _FORBIDDEN and method == "POST":
-                # Making users in bulk is off in most accounts.
-                # Source: https://developer.zendesk.com/api-reference/ticketing/users/users/ (2026-11-22)
-                return False
-            else:
-                error = made.error
+                return jobs.started(made, verb)
         except Uncertain as err:
-            error = jobs.lost(self._account, err)
+            return self._lost_job(method, err)
         except ConnectorError as err:
-            error = err
-        for row in rows:
-            row.error = error
-        return True
+            return err
+        if made.answer.status in _GATEWAY:
+            error = Uncertain("Zendesk gave no answer to a job.", status=made.answer.status)
+            return self._lost_job(method, error)
+        return made.error
+
+    def _lost_job(self, method: str, error: Uncertain) -> Uncertain:
+        """A change may be sent again at any time; a new record only when the job cannot make it any more."""
+        return jobs.lost(self._account, error) if method == "POST" else error
+
+    def _is_bulk_refused(self, method: str, error: NeedsReconnect) -> bool:
+        """Say whether the account may not make users in bulk, which most may not."""
+        # Source: https://developer.zendesk.com/api-reference/ticketing/users/users/ (2026-11-22)
+        return self._object == USER and method == "POST" and error.status == _FORBIDDEN
 
     def _job_row(self, row: Row) -> dict[str, Any]:
         if row.record_id is None:
             return new_record(self._object, row.fields, row.key)
         return {"id": int(row.record_id), **changed_record(self._object, row.fields)}
+
+
+def _next_batch() -> NotYet:
+    return NotYet("It goes with the next batch.", retry_after_s=1.0)
+
+
+def _fail(rows: Sequence[Row], error: ConnectorError) -> None:
+    for row in rows:
+        row.error = error
 
 
 def _about_one(made: Refusal) -> ConnectorError:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 
 from connectors.errors import Ambiguous, ContractBroken, Rejected
+from connectors.interface import FindsOneByOne
 from connectors.record import JSON, Candidate, Found, Lookup
 from connectors.registry import connector
 from hub.context import Hub
@@ -33,6 +34,12 @@ def _find_lost(line: Line, batch: Batch) -> None:
     lost = [draft for draft in batch.drafts if draft.row.is_uncertain and draft.record_id is None]
     if not lost:
         return
+    vendor = connector(line.connection.connector)
+    if isinstance(vendor, FindsOneByOne):
+        # All at once they could cost more than a minute's budget, and then none would ever be found.
+        batch.later += [draft.row.id for draft in lost[vendor.max_lost :]]
+        batch.drafts = [draft for draft in batch.drafts if draft.row.id not in batch.later]
+        lost = lost[: vendor.max_lost]
     lookups = [
         Lookup(object=draft.row.object, key=draft.row.key, fields=draft.rendered.fields)
         for draft in lost

@@ -272,6 +272,22 @@ def test_a_refused_row_of_a_job_names_field_and_sentence(box, account):
     assert "Dana" not in error.detail
 
 
+def test_a_job_that_is_refused_whole_is_halved(box, account):
+    """Zendesk names no row: the bad one is found by halving, and keeps no other back."""
+    writes = [_ticket() for _ in range(8)]
+    writes[5] = _ticket(subject=["no", "text"])
+    outcomes = list(ZENDESK.write(account, writes))
+    for job in {o.error.job for o in outcomes if isinstance(o.error, NotYet)}:
+        places = [i for i, o in enumerate(outcomes) if getattr(o.error, "job", None) == job]
+        told = ZENDESK.poll(account, job, [writes[i] for i in places])
+        for place, outcome in zip(places, told, strict=True):
+            outcomes[place] = outcome
+
+    assert [o.record is not None for o in outcomes] == [True] * 5 + [False] + [True] * 2
+    assert isinstance(outcomes[5].error, Rejected)
+    assert box.stats()["duplicate_keys"] == []
+
+
 def test_a_forgotten_job_is_uncertain_and_its_tickets_are_found(box, account):
     """Nobody asked for an hour: the rows are looked up by key, and none is written again."""
     writes = [_ticket() for _ in range(3)]
