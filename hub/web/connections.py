@@ -21,10 +21,12 @@ from sqlalchemy import func, select
 from connectors.errors import ConnectorError
 from connectors.record import KeyAuth
 from connectors.registry import CONNECTORS, connector
+from hub.db.alerts import Alert
 from hub.db.connections import Connection
 from hub.db.deliveries import Delivery, State
 from hub.db.mappings import FieldMapping
 from hub.db.people import Role
+from hub.db.tenancy import TenantSession
 from hub.delivery import describe, steer, subscriptions
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
@@ -34,6 +36,7 @@ from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("connections", __name__, url_prefix="/connections")
 _LONGEST_LABEL = 80
+_ALERTS_SHOWN = 5
 #: Less than this part of a limit is left: it is worth a look.
 _TIGHT = 0.15
 
@@ -45,6 +48,7 @@ class Account:
     row: Connection
     counts: dict[str, int]
     limits: tuple[LimitOutlook, ...]
+    alerts: tuple[Alert, ...] = ()
 
     def count(self, *states: str) -> int:
         """Count its deliveries in these states."""
@@ -84,13 +88,20 @@ def show() -> ResponseReturnValue:
         )
         for connection_id, state, number in numbers:
             counts.setdefault(connection_id, {})[state] = number
+        alerts = {row.id: _alerts(session, row.id) for row in rows}
     budget = Budget(hub)
     accounts = [
-        Account(row, counts.get(row.id, {}), tuple(budget.outlook(row)))
+        Account(row, counts.get(row.id, {}), tuple(budget.outlook(row)), alerts[row.id])
         for row in rows
         if row.connector in CONNECTORS
     ]
     return render_template("connections/list.html", accounts=accounts)
+
+
+def _alerts(session: TenantSession, connection_id: str) -> tuple[Alert, ...]:
+    """Give what was told of a connection lately, the latest first."""
+    query = select(Alert).where(Alert.connection_id == connection_id)
+    return tuple(session.scalars(query.order_by(Alert.id.desc()).limit(_ALERTS_SHOWN)))
 
 
 @pages.get("/new")

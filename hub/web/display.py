@@ -13,6 +13,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from connectors.registry import CONNECTORS
+from hub.alerts.words import TITLES
 from hub.db.base import now
 from hub.web.viewer import who
 
@@ -53,6 +54,19 @@ class Words:
         "paused": "Paused",
         "needs_reconnect": "Needs reconnect",
         "disconnected": "Disconnected",
+    }
+    alert: Mapping[str, str] = {str(kind): title for kind, title in TITLES.items()}
+    alert_tone: Mapping[str, str] = {
+        "connection.degraded": "amber",
+        "connection.needs_reconnect": "red",
+        "connection.recovered": "green",
+        "connection.paused": "amber",
+        "connection.resumed": "green",
+        "queue.old": "amber",
+        "queue.recovered": "green",
+        "budget.used": "amber",
+        "deliveries.parked": "amber",
+        "webhook.disabled": "red",
     }
     role: Mapping[str, str] = {
         "owner": "Owner",

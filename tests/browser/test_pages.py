@@ -18,9 +18,16 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from sqlalchemy import select
 
+from hub.alerts import outbox
+from hub.alerts.outbox import Item
+from hub.alerts.send import send_due
 from hub.db import mappings, people
+from hub.db.alerts import AlertType
+from hub.db.base import now
+from hub.db.connections import Connection
 from hub.db.people import SignIn
 from mappings.document import load
+from tests.alerts.receiving import receiver
 from tests.browser.conftest import Site
 from tests.browser.screens import set_size, set_theme, take
 from tests.browser.seeding import PASSWORD, Seeded, drain
@@ -416,6 +423,62 @@ def test_everything_works_without_scripts(
     wait(driver, lambda: "version" in driver.find_element(By.ID, "findings").text)
     assert "steps" in driver.find_element(By.ID, "findings").text
     assert driver.find_element(By.ID, "text").get_attribute("value").strip() == "version: 9"
+
+
+def test_notifications(browser: webdriver.Chrome, site: Site, seeded: Seeded) -> None:
+    """A webhook is added, its secret is seen once, a test of it stands in the log, and it can be removed."""
+    with receiver() as received:
+        browser.get(f"{site.url}/connections")
+        press(browser, "Notifications")
+        see(browser, "No webhook yet")
+        check(browser, "notifications-empty")
+        press(browser, "Add a webhook")
+        see(browser, "never hold a caller's data")
+        check(browser, "notifications-new")
+        browser.find_element(By.ID, "url").send_keys("https://10.0.0.1/")
+        press(browser, "Add it")
+        see(browser, "private network")
+        check(browser, "notifications-new-wrong")
+        browser.find_element(By.ID, "url").clear()
+        browser.find_element(By.ID, "url").send_keys(received.url)
+        browser.find_element(By.ID, "note").send_keys("On-call tool")
+        press(browser, "Add it")
+        see(browser, "Copy the secret now")
+        secret = browser.find_element(By.ID, "secret").get_attribute("value")
+        check(browser, "notifications-secret")
+        press(browser, "Send a test")
+        see(browser, "Not tried yet")
+        received.answers.append(503)
+        send_due(site.hub, now())
+        browser.refresh()
+        see(browser, "It answered 503.")
+        check(browser, "notifications-webhook")
+
+    assert received.calls[0].verified(secret)["type"] == "test"
+    with site.hub.tenant(seeded.company.tenant_id) as session:
+        rows = session.scalars(select(Connection).order_by(Connection.id)).all()
+        items = [
+            Item(seeded.company.tenant_id, AlertType.DEGRADED, now(), {}, rows[0]),
+            Item(
+                seeded.company.tenant_id, AlertType.PARKED, now(), {"new": 3, "parked": 4}, rows[0]
+            ),
+            Item(seeded.company.tenant_id, AlertType.RECOVERED, now(), {"lasted_s": 420}, rows[0]),
+        ]
+        outbox.write(site.hub, session, items, now())
+    browser.get(f"{site.url}/notifications")
+    see(browser, "Deliveries go through again")
+    check(browser, "notifications")
+    browser.get(f"{site.url}/connections")
+    press(browser, "What happened lately")
+    check(browser, "connections-told")
+    browser.get(f"{site.url}/notifications")
+    press(browser, "127.0.0.1:" + received.url.split(":")[2].split("/")[0])
+    press(browser, "Remove this webhook…")
+    see(browser, "Its log and its secret are removed")
+    check(browser, "notifications-remove")
+    press(browser, "Remove it")
+
+    see(browser, "is removed")
 
 
 def test_theme_is_remembered(browser: webdriver.Chrome, site: Site) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from hub.alerts import endpoints
 from hub.context import Hub, open_hub
 from hub.db.people import Role
 from hub.web.headers import CONTENT_SECURITY_POLICY
@@ -15,7 +16,7 @@ from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Visitor, signed_in
 
-IDS = {"event_id", "delivery_id", "connection_id", "mapping_id"}
+IDS = {"event_id", "delivery_id", "connection_id", "mapping_id", "webhook_id"}
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -44,6 +45,12 @@ def things(connected: Connected) -> dict[str, str]:
         "delivery_id": delivery_id,
         "connection_id": connected.connection.id,
         "mapping_id": mapping_id,
+        "webhook_id": endpoints.create(
+            connected.hub,
+            connected.company.tenant_id,
+            url="https://ops.harbor.example/beep",
+            actor="command",
+        ).endpoint.id,
         "number": "1",
         "connector_name": "salesforce",
     }
