@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import running
@@ -34,6 +35,8 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from hub.oauth.client import VendorClient
+from hub.settings import VendorSettings
 
 GOOGLE = GoogleCalendar()
 PRIMARY, CREW = (
@@ -123,6 +126,27 @@ def _counting(account: Account) -> tuple[Account, list[int]]:
         spent.append(units["user_minute"])
 
     return replace(account, spend=spend), spent
+
+
+@pytest.mark.parametrize(
+    ("login_url", "tokens"),
+    [
+        ("https://accounts.google.com", "https://oauth2.googleapis.com"),
+        ("http://127.0.0.1:8304", "http://127.0.0.1:8304"),
+    ],
+)
+def test_each_address_of_googles_is_used(login_url: str, tokens: str) -> None:
+    """The authorise page, the API and the token server are three hosts; a sandbox is all of them."""
+    registration = VendorSettings("id", "secret", None, None)
+    client = VendorClient(GOOGLE.oauth, registration, login_url, "https://hub.example/callback")
+
+    asked = parse_qs(urlsplit(page := client.authorize_url(state="s", verifier="v" * 43)).query)
+
+    assert page.startswith(f"{login_url}/o/oauth2/v2/auth?")
+    assert (asked["access_type"], asked["prompt"]) == (["offline"], ["consent"])
+    assert asked["code_challenge_method"] == ["S256"]
+    assert client.url(GOOGLE.oauth.token_url) == f"{tokens}/token"
+    assert client.url(str(GOOGLE.oauth.revoke_url)) == f"{tokens}/revoke"
 
 
 # Holds.
