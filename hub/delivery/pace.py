@@ -6,8 +6,8 @@ good (``x``, the recent rate over the affordable one)::
     x        ordinary row                      urgent row
     0.2      sent at once                      sent at once
     0.5      its full wait                     half of its full wait
-    0.8-2    its full wait                     its full wait
-    above    stretched by x / 2                stretched by (x / 2)², never longer than an ordinary row
+    0.8-2.5  its full wait                     its full wait
+    above    stretched by x / 2.5              stretched by its square, never longer than an ordinary row
 
 The full wait of an ordinary row is what the tenant's target for the first touch leaves, that of an urgent row
 seconds; an urgent row takes ordinary ones along. So an account that hardly uses its calls never waits, and one that
@@ -31,7 +31,7 @@ TARGET_S = 300.0
 _PART_OF_TARGET = 2 / 3
 MOST_URGENT_S = 22.0
 MOST_STRETCHED_S = 900.0
-_EASY, _FULL, _FULL_URGENT, _STRETCH = 0.2, 0.5, 0.8, 2.0
+_EASY, _FULL, _FULL_URGENT, _STRETCH = 0.2, 0.5, 0.8, 2.5
 
 
 @dataclass(frozen=True, slots=True)

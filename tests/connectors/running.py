@@ -90,8 +90,8 @@ class Sandbox:
             self.process.stdout.close()
 
 
-def start(name: str, folder: Path) -> Sandbox:
-    """Start a sandbox on a free port, with its state in *folder*."""
+def start(name: str, folder: Path, *, port: int = 0) -> Sandbox:
+    """Start a sandbox on a free port, or on this one, with its state in *folder*."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -99,7 +99,7 @@ def start(name: str, folder: Path) -> Sandbox:
             "connectors.sandbox.serve",
             name,
             "--port",
-            "0",
+            str(port),
             "--folder",
             str(folder),
         ],

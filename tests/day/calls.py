@@ -14,7 +14,7 @@ from mappings.event import EVENT_TYPE, Event
 CURVE = (0.6, 0.4, 0.3, 0.3, 0.4, 0.8, 1.8, 4.0, 7.0, 9.0, 9.2, 8.6, 7.6, 7.2, 7.4, 7.6, 7.8, 7.0, 5.2, 3.4, 2.4,
          1.8, 1.2, 0.8)  # fmt: skip
 SPAM = 0.08
-URGENT = 0.03
+URGENT = 0.02
 KNOWN = 0.15
 
 

@@ -69,8 +69,8 @@ def test_the_tenants_target_bounds_the_wait() -> None:
 
 
 def test_more_than_the_account_can_afford_stretches_every_wait() -> None:
-    """At four times the affordable rate rows are late by minutes, rather than those of the evening by a night."""
-    found = pace.pace([day(0.01, 0.04)], units=LIMIT, most=MOST_S)
+    """At five times the affordable rate rows are late by minutes, rather than those of the evening by a night."""
+    found = pace.pace([day(0.01, 0.05)], units=LIMIT, most=MOST_S)
 
     assert found == pace.Pace(2 * MOST_S, 4 * pace.MOST_URGENT_S)
     assert pace.pace([day(0.0, 0.04)], units=LIMIT, most=MOST_S).ordinary_s == pace.MOST_STRETCHED_S
