@@ -17,7 +17,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
@@ -88,15 +88,47 @@ class _Letter:
     tenant: Tenant
 
 
+def send_one(hub: Hub, tenant_id: str, sending_id: str, at: datetime) -> dict[str, Any] | None:
+    """Try to send one waiting row now; gives what came of it, or None when another process has it."""
+    with hub.tenant(tenant_id) as session:
+        rows = session.scalars(
+            select(AlertSending)
+            .where(AlertSending.id == sending_id, *_due(at))
+            .with_for_update(skip_locked=True)
+        ).all()
+        mine = _taken(rows, at)
+        session.flush()
+    for taken in mine:
+        deliver(hub, taken, way_out(hub), at)
+    with hub.tenant(tenant_id) as session:
+        row = session.scalars(select(AlertSending).where(AlertSending.id == sending_id)).one()
+        return row.tries[-1] if mine and row.tries else None
+
+
+def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (AlertSending.state == SendingState.WAITING.value, AlertSending.due_at <= at)
+
+
+def _taken(rows: Iterable[AlertSending], at: datetime) -> list[Taken]:
+    """Take locked rows: their attempt is counted, and others leave them alone until the lease is over."""
+    found = []
+    for row in rows:
+        row.attempts += 1
+        row.due_at = at + LEASE
+        found.append(
+            Taken(row.id, row.tenant_id, row.alert_id, row.endpoint_id, row.address, row.attempts)
+        )
+    return found
+
+
 def take(hub: Hub, at: datetime, *, busy: Iterable[str] = (), most: int = _AT_ONCE) -> list[Taken]:
     """Take what is due, one for each target that is not busy, the longest due first."""
     target = func.coalesce(
         AlertSending.endpoint_id, AlertSending.tenant_id + ":" + AlertSending.address
     )
-    is_due = (AlertSending.state == SendingState.WAITING.value, AlertSending.due_at <= at)
     first = (
         select(AlertSending.id, AlertSending.due_at)
-        .where(*is_due, target.not_in(list(busy)))
+        .where(*_due(at), target.not_in(list(busy)))
         .distinct(target)
         .order_by(target, AlertSending.due_at, AlertSending.id)
         .subquery()
@@ -105,17 +137,12 @@ def take(hub: Hub, at: datetime, *, busy: Iterable[str] = (), most: int = _AT_ON
         ids = session.scalars(select(first.c.id).order_by(first.c.due_at).limit(most)).all()
         rows = session.scalars(
             select(AlertSending)
-            .where(AlertSending.id.in_(ids), *is_due)
+            .where(AlertSending.id.in_(ids), *_due(at))
             .with_for_update(skip_locked=True)
         ).all()
-        for row in rows:
-            row.attempts += 1
-            row.due_at = at + LEASE
+        found = _taken(rows, at)
         session.flush()
-        return [
-            Taken(row.id, row.tenant_id, row.alert_id, row.endpoint_id, row.address, row.attempts)
-            for row in rows
-        ]
+    return found
 
 
 def deliver(hub: Hub, taken: Taken, way: Outside, at: datetime) -> SendingState:

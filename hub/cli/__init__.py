@@ -23,6 +23,9 @@ COMMANDS = {
     "analyse": Entry("voice.cli:analyse", "Turn transcripts into the data of events."),
     "mapping": Entry("hub.cli.mapping:mapping", "Check, try, import and export mappings."),
     "delivery": Entry("hub.cli.delivery:delivery", "See deliveries and send them again."),
+    "alert": Entry(
+        "hub.cli.alert:alert", "See what tenants were told, and try whether it arrives."
+    ),
     "ledger": Entry("hub.cli.ledger:ledger", "Prove that nothing is lost and nothing twice."),
     "tenant": Entry("hub.cli.tenant:tenant", "Create and list tenants."),
     "person": Entry("hub.cli.person:person", "Create people who sign in."),

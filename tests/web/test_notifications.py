@@ -104,7 +104,7 @@ def test_a_test_stands_in_the_log(visitor: Visitor, hub: Hub, company: Company) 
 
     text = Page(visitor.get(where).text).text
     assert "It answered 503." in text
-    assert "Every try has failed since" in text
+    assert "Nothing has arrived since a first failure" in text
     assert len(received.calls) == 1
 
 
