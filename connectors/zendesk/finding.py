@@ -141,7 +141,9 @@ def _queries(object_name: str, lookups: Sequence[Lookup]) -> Iterator[str]:
     kind = f"type:{LABELS[object_name].lower()}"
     shared: dict[str, list[str]] = {}
     for lookup in lookups:
-        if set(lookup.by) == {"id"} or not lookup.by:
+        if set(lookup.by) == {"id"} or any(
+            value is None or value == "" for value in lookup.by.values()
+        ):
             continue
         if len(lookup.by) == 1:
             ((name, value),) = lookup.by.items()
@@ -188,7 +190,7 @@ def _search(account: Account, query: str) -> list[Hit]:
 
 def _fits(lookup: Lookup, hit: Hit) -> bool:
     """Say whether a record really has the values: a search also gives what is only alike."""
-    if not lookup.by:
+    if not lookup.by or any(value is None or value == "" for value in lookup.by.values()):
         return False
     for name, value in lookup.by.items():
         kept = value_of(hit, name)

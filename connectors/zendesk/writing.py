@@ -56,6 +56,8 @@ _MAX_JOBS = 12
 _FORBIDDEN = 403
 #: A gateway gave up waiting; what stood behind it may have gone on.
 _GATEWAY = frozenset({502, 504})
+#: A job may have been queued before something broke.
+_BROKEN_JOB = _GATEWAY | {500}
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Row:
 
     key: str
     record_id: str | None
+    is_first: bool = True
     fields: dict[str, JSON] = field(default_factory=dict)
     writes: list[int] = field(default_factory=list)
     record: RecordId | None = None
@@ -104,6 +107,7 @@ def cost(writes: Sequence[Write]) -> Mapping[str, int]:
         calls.append(("POST", f"/{name}/create_many"))
     else:
         calls += [("POST", f"/{name}")] * min(len(new), _ONE_BY_ONE)
+        calls += [("GET", "/tickets") for row in new if name == "tickets" and not row.is_first]
     if changed and _needs_job(changed):
         calls.append(("PUT", f"/{name}/update_many"))
     elif changed:
@@ -123,6 +127,7 @@ def _rows(writes: Sequence[Write]) -> list[Row]:
         row = rows.setdefault(("id", known) if known else ("key", one.key), Row(one.key, known))
         row.writes.append(index)
         row.fields.update(one.fields)
+        row.is_first = row.is_first and one.is_first
     return list(rows.values())
 
 
@@ -181,8 +186,14 @@ class _Batch:
                 return
 
     def _create_one(self, row: Row) -> None:
+        if self._object == TICKET and not row.is_first:
+            # An earlier try may be older than Zendesk's memory of its key.
+            (found,) = finding.by_key(self._account, TICKET, [row.key])
+            if found:
+                self._change_found(row, found)
+                return
         body = {self._one: new_record(self._object, row.fields, row.key)}
-        # Zendesk keeps the key for two hours; later, the hub asks by external_id before it sends again.
+        # Zendesk keeps the key for two hours: two tries at the same moment make one ticket.
         # Source: https://developer.zendesk.com/api-reference/ticketing/introduction/#idempotency (2026-11-22)
         headers = {"Idempotency-Key": row.key} if self._object == TICKET else None
         made = attempt(self._account, "POST", self._path, body=body, headers=headers)
@@ -214,6 +225,9 @@ class _Batch:
                 code=error_code(made.answer.body),
                 status=made.answer.status,
             )
+        self._change_found(row, found)
+
+    def _change_found(self, row: Row, found: Sequence[finding.Hit]) -> None:
         row.record_id = str(found[0].get("id"))
         self._change_one(row)
 
@@ -281,7 +295,7 @@ class _Batch:
             return self._lost_job(method, err)
         except ConnectorError as err:
             return err
-        if made.answer.status in _GATEWAY:
+        if made.answer.status in _BROKEN_JOB:
             error = Uncertain("Zendesk gave no answer to a job.", status=made.answer.status)
             return self._lost_job(method, error)
         return made.error

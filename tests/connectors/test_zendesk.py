@@ -65,7 +65,7 @@ def _key() -> str:
 
 def _ticket(key: str | None = None, **fields: object) -> Write:
     words = {"description": "Water through the ceiling", "subject": "Leak"}
-    return Write(key or _key(), "Ticket", {**words, **fields})
+    return Write(key or _key(), "Ticket", {**words, **fields}, is_first=True)
 
 
 def _user(key: str | None = None, **fields: object) -> Write:
@@ -134,6 +134,17 @@ def test_a_key_whose_ticket_was_deleted_waits(box, account):
 
     with pytest.raises(Unavailable, match="two hours"):
         ZENDESK.write(account, [_ticket(key, priority="urgent")])
+
+
+def test_a_later_try_looks_for_its_ticket_first(box, account):
+    """Days later Zendesk knows the key no more: a row that was tried before is asked for, then changed."""
+    write = _ticket()
+    (first,) = ZENDESK.write(account, [write])
+    _forget(box)
+    (second,) = ZENDESK.write(account, [replace(write, is_first=False)])
+
+    assert (second.record, second.is_new) == (first.record, False)
+    assert box.stats()["duplicate_keys"] == []
 
 
 def test_find_knows_a_ticket_after_the_key_is_forgotten(box, account):
@@ -371,6 +382,16 @@ def test_a_job_runs_although_the_vendor_was_killed(tmp_path):
             time.sleep(0.05)
         assert all(o.record for o in outcomes)
         assert again.stats()["duplicate_keys"] == []
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_job_that_broke_while_it_was_queued_is_uncertain(box, account, status):
+    """It may be in the queue all the same; a change may simply be sent again."""
+    box.fault(kind="status", status=status, path="create_many")
+    with pytest.raises(Uncertain) as caught:
+        ZENDESK.write(account, [_ticket(), _ticket()])
+
+    assert caught.value.ask_after_s > 0
 
 
 @pytest.mark.parametrize("kind", ["malformed", "html"])
