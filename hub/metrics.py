@@ -27,13 +27,15 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, case, cast, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub import log
 from hub.context import Hub
 from hub.db.connections import CallCount, Connection, Health
 from hub.db.deliveries import Attempt, Delivery, State
+from hub.db.outcomes import Outcome, RecordCheck
+from hub.db.subscriptions import HeldSubscription
 from hub.delivery.budget import Budget
 
 _KEY: Final = "metrics"
@@ -171,6 +173,9 @@ class _Figures:
     oldest: list[tuple[list[str], float]] = field(default_factory=list)
     attempts: list[tuple[list[str], float]] = field(default_factory=list)
     calls: list[tuple[list[str], float]] = field(default_factory=list)
+    outcomes: list[tuple[list[str], float]] = field(default_factory=list)
+    wanted: list[tuple[list[str], float]] = field(default_factory=list)
+    subscriptions: list[tuple[list[str], float]] = field(default_factory=list)
     states: list[tuple[list[str], float]] = field(default_factory=list)
     granted: list[tuple[list[str], float]] = field(default_factory=list)
     remaining: list[tuple[list[str], float]] = field(default_factory=list)
@@ -228,12 +233,38 @@ def _read(hub: Hub) -> _Figures:
             .join(Connection, Connection.id == CallCount.connection_id)
             .group_by(Connection.connector, CallCount.limit_name)
         ).all()
+        outcomes = session.execute(
+            select(
+                Connection.connector,
+                Outcome.kind,
+                Outcome.source,
+                func.lower(cast(Outcome.is_success, Text)),
+                func.count(),
+            )
+            .join(Delivery, Delivery.id == Outcome.delivery_id)
+            .join(Connection, Connection.id == Delivery.connection_id)
+            .group_by(Connection.connector, Outcome.kind, Outcome.source, Outcome.is_success)
+        ).all()
+        wanted = session.execute(
+            select(Connection.connector, func.count())
+            .join(RecordCheck, RecordCheck.connection_id == Connection.id)
+            .group_by(Connection.connector)
+        ).all()
+        is_held = HeldSubscription.problem.is_(None)
+        subscriptions = session.execute(
+            select(Connection.connector, case((is_held, "held"), else_="failing"), func.count())
+            .join(HeldSubscription, HeldSubscription.connection_id == Connection.id)
+            .group_by(Connection.connector, is_held)
+        ).all()
         connections = session.scalars(select(Connection)).all()
     return _Figures(
         deliveries=_labelled(by_state),
         oldest=_labelled(oldest),
         attempts=_labelled(attempts),
         calls=_labelled(calls),
+        outcomes=_labelled(outcomes),
+        wanted=_labelled(wanted),
+        subscriptions=_labelled(subscriptions),
         **_of_connections(hub, connections),
     )
 
@@ -277,6 +308,18 @@ def _families(figures: _Figures) -> Iterator[Metric]:
         ),
         ("budget_granted", "Units of a limit that are ours", by_connection, figures.granted),
         ("budget_remaining", "Units that are left now", by_connection, figures.remaining),
+        (
+            "records_to_ask_about",
+            "Records whose vendor is to be asked what became of them",
+            ["connector"],
+            figures.wanted,
+        ),
+        (
+            "subscriptions",
+            "Webhooks of ours at vendors, by state (held, failing)",
+            ["connector", "state"],
+            figures.subscriptions,
+        ),
     ]
     for name, words, labels, rows in gauges:
         gauge = GaugeMetricFamily(f"afterbeep_{name}", words, labels=labels)
@@ -285,6 +328,12 @@ def _families(figures: _Figures) -> Iterator[Metric]:
         yield gauge
     counters = [
         ("attempts", "Tries to write a delivery", ["connector", "outcome"], figures.attempts),
+        (
+            "outcomes",
+            "What became of records (touched, closed, reopened, failed), and how we know",
+            ["connector", "kind", "source", "success"],
+            figures.outcomes,
+        ),
         (
             "api_calls",
             "Units of a vendor's daily limit that were used",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
+import redis
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
+from hub import log
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.outcomes import Kind, Outcome, PageVerdict
@@ -21,9 +26,13 @@ from hub.delivery.figures import Figures
 from hub.web.display import count, lasting
 from hub.web.viewer import needs, the_hub, viewer
 
+_log = log.get(__name__)
 pages = Blueprint("outcomes", __name__, url_prefix="/voicemails")
 
 _SPAN: Final = timedelta(days=28)
+_PATIENCE_S: Final = 4.0
+_REMEMBERED: Final = 100
+_LONGEST_S: Final = 600
 _VERDICTS: Final = {"false": True, "right": False, "none": None}
 
 
@@ -49,20 +58,49 @@ class Page:
 def targets(hub: Hub, tenant_id: str) -> tuple[Target, ...]:
     """Give the figures of the last four weeks for the front page; () before the first delivered action.
 
+    What took long to work out is remembered for a while: a hundred times as long, ten minutes at the most. () also
+    where it would take too long for a page.
+    """
+    key = f"targets:{tenant_id}"
+    try:
+        if kept := hub.redis.get(key):
+            return tuple(Target(**one) for one in json.loads(kept))
+        began = time.monotonic()
+        found = _targets(hub, tenant_id)
+        lasts_s = min((time.monotonic() - began) * _REMEMBERED, _LONGEST_S)
+        if lasts_s >= 1:
+            hub.redis.set(key, json.dumps([asdict(one) for one in found]), ex=int(lasts_s))
+    except redis.RedisError:
+        return _targets(hub, tenant_id)
+    return found
+
+
+def _targets(hub: Hub, tenant_id: str) -> tuple[Target, ...]:
+    """Work the figures out.
+
     Conversion is of the four weeks before the last seven days, which may still gain closes; a company that is
     younger sees those.
     """
     at = now()
-    recent = figures.report(hub, tenant_id, since=at - _SPAN, until=at).total
-    if recent.actions == 0:
-        return ()
     until = at - figures.CONVERTS_WITHIN
-    settled = figures.report(hub, tenant_id, since=until - _SPAN, until=until).total
+    try:
+        recent = _total(hub, tenant_id, until=at)
+        if recent.actions == 0:
+            return ()
+        settled = _total(hub, tenant_id, until=until)
+    except OperationalError as err:
+        _log.warning("figures took too long", kind=type(err).__name__)
+        return ()
     return (
         _conversion(settled if settled.actions else recent, is_settled=settled.actions > 0),
         _first_touch(recent),
         _false_pages(recent),
     )
+
+
+def _total(hub: Hub, tenant_id: str, *, until: datetime) -> Figures:
+    since = until - _SPAN
+    return figures.report(hub, tenant_id, since=since, until=until, patience_s=_PATIENCE_S).total
 
 
 def _conversion(found: Figures, *, is_settled: bool) -> Target:
@@ -140,6 +178,14 @@ def in_words(outcome: Outcome) -> tuple[str, str]:
     return f"was touched: {outcome.result}", "good"
 
 
+def _forget(tenant_id: str) -> None:
+    """Have the figures worked out anew, so that a verdict shows at once."""
+    try:
+        the_hub().redis.delete(f"targets:{tenant_id}")
+    except redis.RedisError:
+        return  # they are worked out anew in ten minutes at the latest
+
+
 @pages.post("/<event_id>/page-verdict")
 @needs(Role.OPERATOR)
 def judge(event_id: str) -> ResponseReturnValue:
@@ -154,6 +200,7 @@ def judge(event_id: str) -> ResponseReturnValue:
     except page_verdicts.PagedNobody:
         flash("This voicemail has not paged anybody.", "error")
     else:
+        _forget(me.tenant_id)
         words = {
             "false": "Noted as a false page. It counts in the false-page rate.",
             "right": "Noted: the page was right.",

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hub import metrics
 from hub.db.audit import AuditRow
+from hub.db.outcomes import RecordCheck
+from hub.db.subscriptions import HeldSubscription
 from tests.api.calling import Program
 from tests.conftest import Company
 from tests.delivery.judged import Story
@@ -123,3 +126,25 @@ def test_what_paged_nobody_cannot_be_called_false(caller: Program, story: Story)
 
     assert answer.status_code == 409
     assert caller.get(f"/v1/events/{event_id}/outcomes").json["page_verdict"] is None
+
+
+def test_outcomes_are_among_the_metrics(caller: Program, story: Story) -> None:
+    """By vendor, kind, source and success; and what is still to be asked."""
+    metrics._SEEN.clear()
+    crm = (story.connection("salesforce"), "Task")
+    story.voicemail(AT, to=crm, closed=timedelta(minutes=4))
+    with caller.hub.tenant(caller.tenant_id) as session:
+        session.add(RecordCheck(connection_id=crm[0], object="Task", record_id="1", wanted_at=AT))
+        session.add(HeldSubscription(connection_id=crm[0], url="-", problem="It was refused."))
+
+    text = caller.client.get("/metrics").text
+
+    closed = 'afterbeep_outcomes_total{connector="salesforce",kind="closed",source="poll",success="true"}'
+    assert value(text, closed) >= 1
+    assert value(text, 'afterbeep_records_to_ask_about{connector="salesforce"}') >= 1
+    assert value(text, 'afterbeep_subscriptions{connector="salesforce",state="failing"}') >= 1
+
+
+def value(text: str, name: str) -> float:
+    """Give a metric's value."""
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
