@@ -172,6 +172,14 @@ class Budget:
         except redis.RedisError:
             return  # the caller puts its rows off all the same
 
+    def forgive(self, key: AccountKey) -> None:
+        """Forget how long the vendor told us to stay away: an operator knows better, or wants to see for themselves."""
+        try:
+            for limit in connector(key.connector).limits:
+                self._hub.redis.hdel(key.redis_key(limit), "blocked")
+        except redis.RedisError:
+            return  # it is over when its time is over
+
     def _factor(self, key: AccountKey, limit: Limit, at: float) -> float:
         """Give the part of our rate that we use now, after an earlier refusal."""
         answer: Any = self._hub.redis.hmget(key.redis_key(limit), ["factor", "lowered"])

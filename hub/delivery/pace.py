@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.interface import Connector
+from connectors.record import Write
 from hub.delivery.outlook import LimitOutlook
 
 #: Ordinary rows that come together go together.
@@ -51,6 +53,13 @@ def most_s(tenant_settings: Mapping[str, Any]) -> float:
     wanted = tenant_settings.get("first_touch_s", TARGET_S)
     target_s = float(wanted) if isinstance(wanted, int | float) and wanted > 0 else TARGET_S
     return target_s * _PART_OF_TARGET
+
+
+def saves_calls(vendor: Connector, object_name: str) -> bool:
+    """Tell whether two records in one batch cost less than each by itself; else nobody waits for company."""
+    one = Write(key="", object=object_name, fields={}, is_first=True)
+    alone, together = vendor.write_cost([one]), vendor.write_cost([one, one])
+    return any(together.get(name, 0) < 2 * units for name, units in alone.items() if units > 0)
 
 
 def pace(outlook: Sequence[LimitOutlook], *, units: Mapping[str, int], most: float) -> Pace:

@@ -88,7 +88,10 @@ MAPPINGS = {
 }
 
 #: Connection settings that a vendor needs for this.
-SETTINGS = {"twilio_sms": {"quiet_hours": False, "sender": "+14155550100"}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "twilio_sms": {"quiet_hours": False, "sender": "+14155550100", "segments_per_s": 20},
+    "zendesk": {"job_runs_s": 4},
+}
 
 
 def mapping(vendor: str) -> str:

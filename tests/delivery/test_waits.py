@@ -7,6 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.registry import connector
 from hub.delivery import backoff, pace
 from hub.delivery.outlook import LimitOutlook
 
@@ -82,6 +83,13 @@ def test_the_scarcest_limit_decides() -> None:
 
     assert pace.pace([day(5, 1), day(0.01, 1)], units=LIMIT, most=MOST_S) == scarce
     assert pace.pace([day(0.01, 1)], units={"search": 1}, most=MOST_S) == pace.Pace()
+
+
+def test_a_vendor_without_batches_keeps_nobody_waiting() -> None:
+    """Where every record costs its own call, company saves nothing."""
+    assert pace.saves_calls(connector("salesforce"), "Lead")
+    assert not pace.saves_calls(connector("pipedrive"), "Person")
+    assert not pace.saves_calls(connector("twilio_sms"), "message")
 
 
 @given(failures=st.integers(1, 100_000))
