@@ -180,3 +180,11 @@ class FindsOneByOne(Protocol):
 
     #: So many are asked for at once at most, so that an account's budget never keeps all from being found.
     max_lost: int
+
+
+@runtime_checkable
+class WritesOneByOne(Protocol):
+    """A vendor whose batches save no calls, for some objects: nobody has to wait for company there."""
+
+    #: Objects of which every record costs its own call; None when it is so for all.
+    one_by_one: frozenset[str] | None

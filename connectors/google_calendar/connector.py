@@ -36,6 +36,7 @@ class GoogleCalendar:
     name = "google_calendar"
     label = "Google Calendar"
     max_batch = writing.MAX_BATCH
+    one_by_one: frozenset[str] | None = None
     # An event's id is our own, and Google refuses a second; but it does not promise to notice when two are
     # inserted at the same moment.
     # Source: https://developers.google.com/workspace/calendar/api/v3/reference/events/insert (2026-11-22)

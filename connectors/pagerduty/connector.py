@@ -46,6 +46,7 @@ class PagerDuty:
     name = "pagerduty"
     label = "PagerDuty"
     max_batch = writing.MAX_BATCH
+    one_by_one: frozenset[str] | None = None
     # PagerDuty itself keeps a second open incident of a key out; notes have no key.
     repeats: frozenset[str] | None = frozenset({NOTE})
     purposes: Mapping[str, Literal["page", "text"]] = {INCIDENT: "page"}

@@ -56,6 +56,7 @@ class Pipedrive:
     name = "pipedrive"
     label = "Pipedrive"
     max_batch = writing.MAX_BATCH
+    one_by_one: frozenset[str] | None = None
     # Nothing at Pipedrive keeps a second record of a key out: two writes at once make two.
     repeats: frozenset[str] | None = None
     hosts = ("oauth.pipedrive.com", ".pipedrive.com")

@@ -37,6 +37,7 @@ class TwilioSMS:
     name = "twilio_sms"
     label = "Twilio SMS"
     max_batch = sending.MAX_BATCH
+    one_by_one: frozenset[str] | None = None
     #: A text reaches the caller; it is no work that somebody closes.
     purposes: Mapping[str, Literal["page", "text"]] = MappingProxyType({finding.OBJECT: "text"})
     # Nothing at Twilio keeps a second text of one key out.

@@ -37,6 +37,7 @@ class Zendesk:
     name = "zendesk"
     label = "Zendesk"
     max_batch = writing.MAX_BATCH
+    one_by_one: frozenset[str] | None = frozenset({"User"})
     # Two tickets may have one external_id. Users may not, but nobody outside of Zendesk has seen
     # what it does with two that come at the same moment.
     repeats: frozenset[str] | None = frozenset({TICKET, USER})

@@ -21,8 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.interface import Connector
-from connectors.record import Write
+from connectors.interface import Connector, WritesOneByOne
 from hub.delivery.outlook import LimitOutlook
 
 #: Ordinary rows that come together go together.
@@ -56,10 +55,10 @@ def most_s(tenant_settings: Mapping[str, Any]) -> float:
 
 
 def saves_calls(vendor: Connector, object_name: str) -> bool:
-    """Tell whether two records in one batch cost less than each by itself; else nobody waits for company."""
-    one = Write(key="", object=object_name, fields={}, is_first=True)
-    alone, together = vendor.write_cost([one]), vendor.write_cost([one, one])
-    return any(together.get(name, 0) < 2 * units for name, units in alone.items() if units > 0)
+    """Tell whether records in one batch cost less than each by itself; else nobody waits for company."""
+    if not isinstance(vendor, WritesOneByOne):
+        return True
+    return vendor.one_by_one is not None and object_name not in vendor.one_by_one
 
 
 def pace(outlook: Sequence[LimitOutlook], *, units: Mapping[str, int], most: float) -> Pace:
