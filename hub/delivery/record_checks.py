@@ -36,6 +36,8 @@ YOUNG: Final = DAILY[-1] + timedelta(hours=1)
 #: A vendor that reported within this time is believed to report.
 _REPORTS_FOR: Final = timedelta(days=1)
 _MOST_AT_ONCE: Final = 1_000
+#: Where a report names nothing, all are asked about, and no more often than this: our own writes are reported too.
+_ALL_EVERY: Final = timedelta(seconds=60)
 _COLUMNS: Final = ["tenant_id", "connection_id", "object", "record_id", "wanted_at"]
 
 
@@ -105,7 +107,7 @@ def want(hub: Hub, connection: Connection, records: Sequence[RecordId]) -> int:
     named = {(one.object, one.id) for one in records}
     if not named:
         return 0
-    return _want_at_once(
+    return _want(
         hub,
         connection,
         Delivery.record_id.in_({record_id for _, record_id in named}),
@@ -114,9 +116,9 @@ def want(hub: Hub, connection: Connection, records: Sequence[RecordId]) -> int:
 
 
 def want_open(hub: Hub, connection: Connection) -> int:
-    """Have the vendor asked at once about young records that are not closed; gives how many.
+    """Have the vendor asked soon about young records that are not closed; gives how many.
 
-    The caller wakes a worker.
+    Not at once when all were asked about a moment ago. The sweep wakes a worker.
     """
     closed = (
         select(Outcome.id)
@@ -127,10 +129,17 @@ def want_open(hub: Hub, connection: Connection) -> int:
         )
         .exists()
     )
-    return _want_at_once(hub, connection, Delivery.updated_at > now() - DAILY[-1], ~closed)
+    is_young = Delivery.updated_at > now() - DAILY[-1]
+    return _want(hub, connection, is_young, ~closed, rests=_ALL_EVERY)
 
 
-def _want_at_once(hub: Hub, connection: Connection, *which: ColumnElement[bool]) -> int:
+def _want(
+    hub: Hub,
+    connection: Connection,
+    *which: ColumnElement[bool],
+    rests: timedelta = timedelta(),
+) -> int:
+    """Put records of a connection on the list, to be asked about when it has rested so long."""
     at = now()
     with hub.tenant(connection.tenant_id) as session:
         ours = session.execute(
@@ -155,7 +164,11 @@ def _want_at_once(hub: Hub, connection: Connection, *which: ColumnElement[bool])
         session.execute(
             update(OutcomePoll)
             .where(OutcomePoll.connection_id == connection.id, OutcomePoll.failures == 0)
-            .values(due_at=func.least(OutcomePoll.due_at, at))
+            .values(
+                due_at=func.least(
+                    OutcomePoll.due_at, func.greatest(at, OutcomePoll.looked_until + rests)
+                )
+            )
         )
     return len(ours)
 

@@ -4,7 +4,7 @@
 
     closures in the report                      ──▶ outcomes
     only the names of records                   ──▶ those that are ours are asked for at once
-    neither: the connector would have to ask    ──▶ all young records of the connection are asked for at once
+    neither: the connector would have to ask    ──▶ all young records of the connection are asked for soon
 
 A report is answered within the vendor's patience, so nothing is asked while the vendor waits: an account that is
 handed to a connector here refuses every call.
@@ -107,7 +107,7 @@ def _read(
         try:
             closures = vendor.webhook(account, request)
         except _WantsToCall:
-            wanted = record_checks.want_open(hub, connection)
+            record_checks.want_open(hub, connection)
         else:
             outcomes.record(hub, connection, closures, Reading(Source.WEBHOOK, at))
     with hub.tenant(connection.tenant_id) as session:

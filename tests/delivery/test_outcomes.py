@@ -302,6 +302,24 @@ def test_a_vendor_that_reports_is_asked_daily(delivered: Connected) -> None:
     assert poll(delivered).records == 2
 
 
+def test_a_report_that_names_nothing_has_all_asked_about_once_a_minute(
+    delivered: Connected,
+) -> None:
+    """Our own writes are reported too: a hundred of them lead to one round of questions."""
+    looked = cursor(delivered).looked_until
+
+    numbers = [record_checks.want_open(delivered.hub, delivered.connection) for _ in range(3)]
+    soon = outcome_polling.ring(delivered.hub)
+    due_at = cursor(delivered).due_at
+    age(delivered, minutes=1)
+
+    assert numbers == [2, 2, 2]
+    assert delivered.connection.id not in soon
+    assert due_at == looked + timedelta(minutes=1)
+    assert delivered.connection.id in outcome_polling.ring(delivered.hub)
+    assert poll(delivered).records == 2
+
+
 # How words and history are weighed.
 
 AT = now()

@@ -48,7 +48,7 @@ def delivered(case: Case, connected_to: Connect) -> tuple[Connected, RecordId]:
     poll(connected)
     connected.publish(mapping(case.closable, case.closable_fields))
     connected.accept(voicemail())
-    drain_all(connected)
+    drain_all(connected, seconds=45)
     (row,) = rows(connected)
     assert row.state == "delivered", (row.reason, row.reason_path)
     return connected, RecordId(row.object, row.record_id)

@@ -64,7 +64,7 @@ def deliver(connected: Connected, mapping: str) -> Delivery:
     """Have one voicemail become a record."""
     connected.publish(mapping)
     connected.accept(voicemail())
-    drain_all(connected)
+    drain_all(connected, seconds=45)
     (row,) = rows(connected)
     assert row.state == "delivered", row.reason
     poll(connected)
