@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from connectors.record import (
     JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -24,6 +25,7 @@ from connectors.record import (
     Object,
     Outcome,
     RecordId,
+    Setting,
     Subscription,
     Todo,
     WebhookRequest,
@@ -188,3 +190,17 @@ class WritesOneByOne(Protocol):
 
     #: Objects of which every record costs its own call; None when it is so for all.
     one_by_one: frozenset[str] | None
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A vendor whose connections an admin may set something for. Everything has a default."""
+
+    #: In the order in which a form shows them; no name is among ``OAuth.keeps``.
+    settings: tuple[Setting, ...]
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with these values, a sentence for each, without a call."""
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List what the account offers for a setting that ``is_from_account``."""

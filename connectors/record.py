@@ -162,6 +162,26 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """Something that an admin may set for a connection; it is kept in ``Account.settings`` under ``name``.
+
+    kind: ``choice`` is one of ``choices``, and ``choices`` a list of such; with ``is_from_account`` the account says
+    which there are. ``time_span`` is ``{"start": "21:00", "end": "08:00"}``, or False for never. ``week`` maps
+    the days mon to sun to times such as ``"09:00-17:00"``, or to a list of such. ``json`` is whatever ``help`` says.
+    ``default`` is what holds without it, where that is a value. ``is_advanced`` says that few will ever need it.
+    """
+
+    name: str
+    label: str
+    kind: Literal["text", "number", "boolean", "choice", "choices", "time_span", "week", "json"]
+    help: str
+    default: JSON = None
+    choices: tuple[Choice, ...] = ()
+    is_from_account: bool = False
+    is_advanced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Object:
     """A kind of record in an account, such as Lead."""
 

@@ -7,9 +7,12 @@ from typing import Final
 
 from connectors.google_calendar import closing, describing, finding, watching, writing
 from connectors.google_calendar.naming import EVENT, HOLD, page
+from connectors.google_calendar.preferences import SETTINGS, preferences
 from connectors.google_calendar.wire import APP_LIMIT, USER_LIMIT
 from connectors.record import (
+    JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -25,6 +28,7 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from connectors.settings import wrong
 
 _QUOTA: Final = "https://developers.google.com/workspace/calendar/api/guides/quota (2026-11-22)"
 _SCOPE: Final = "https://www.googleapis.com/auth/calendar"
@@ -63,6 +67,7 @@ class GoogleCalendar:
         Limit(APP_LIMIT, "window", 10_000, 60.0, _QUOTA, scope="app"),
         Limit(USER_LIMIT, "window", 600, 60.0, _QUOTA),
     )
+    settings = SETTINGS
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
         """Count one for each new event, three for each update, and for holds what asking for free times costs."""
@@ -118,3 +123,11 @@ class GoogleCalendar:
     def record_url(self, account: Account, record: RecordId) -> str:
         """Give the address of an event's page."""
         return page(account.base_url, record)
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with each of these settings."""
+        return wrong(preferences, values)
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List the calendars: those that can be written to, or all of which busy times can be asked."""
+        return describing.calendars(account, is_written_to=name == "calendar")

@@ -55,6 +55,11 @@ def fields_of(object_name: str, calendars: Sequence[Choice]) -> list[Field]:
 
 def writable(account: Account) -> list[Choice]:
     """List the calendars that the person may write to; the person's own is called "primary"."""
+    return calendars(account, is_written_to=True)
+
+
+def calendars(account: Account, *, is_written_to: bool) -> list[Choice]:
+    """List the person's calendars, or only those that they may write to; their own is called "primary"."""
     found: list[Choice] = []
     api, token = Api(account), None
     for _ in range(_MAX_PAGES):
@@ -63,7 +68,9 @@ def writable(account: Account) -> list[Choice]:
         listed = said.get("items")
         if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
             raise ContractBroken("Google Calendar's answer holds no list of calendars.")
-        found += [_choice(one) for one in listed if one.get("accessRole") in WRITERS]
+        found += [
+            _choice(one) for one in listed if not is_written_to or one.get("accessRole") in WRITERS
+        ]
         token = said.get("nextPageToken")
         if not token:
             break

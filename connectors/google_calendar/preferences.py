@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.errors import Rejected
 from connectors.google_calendar.naming import PRIMARY
-from connectors.record import JSON
+from connectors.record import JSON, Choice, Setting
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: Opening and closing in minutes after midnight.
@@ -55,6 +55,82 @@ _NUMBERS = {
     "notice_minutes": (0, 10_080),
     "search_days": (1, 60),
 }
+
+SETTINGS: Final = (
+    Setting(
+        "calendar",
+        "Calendar",
+        "choice",
+        "Where appointments are written, unless the mapping names another calendar.",
+        default=PRIMARY,
+        is_from_account=True,
+    ),
+    Setting(
+        "busy_calendars",
+        "Also busy when these are",
+        "choices",
+        "Further calendars whose busy times count, such as a room's.",
+        is_from_account=True,
+    ),
+    Setting(
+        "business_hours",
+        "Opening hours",
+        "week",
+        "Holds lie within these. Times such as 09:00-17:00, several with commas between them; an empty day is closed.",
+        default=dict.fromkeys(DAYS[:5], "09:00-17:00"),
+    ),
+    Setting(
+        "time_zone",
+        "Time zone",
+        "text",
+        "Of the opening hours, such as Europe/Zurich; left empty, the calendar's own.",
+    ),
+    Setting(
+        "duration_minutes",
+        "Length of an appointment (minutes)",
+        "number",
+        "Where the mapping gives none: 5 to 720.",
+        default=30,
+    ),
+    Setting(
+        "slot_minutes",
+        "Appointments begin every (minutes)",
+        "number",
+        "Counted from each opening: 5 to 240.",
+        default=30,
+    ),
+    Setting(
+        "buffer_minutes",
+        "Kept free before and after (minutes)",
+        "number",
+        "0 to 240.",
+        default=0,
+    ),
+    Setting(
+        "notice_minutes",
+        "Not sooner than (minutes from now)",
+        "number",
+        "0 to 10080, which is a week.",
+        default=60,
+    ),
+    Setting(
+        "search_days",
+        "Look for a free time in the next (days)",
+        "number",
+        "Where the caller named no time: 1 to 60.",
+        default=14,
+        is_advanced=True,
+    ),
+    Setting(
+        "hold_status",
+        "A hold stands in the calendar as",
+        "choice",
+        "Tentative ones are confirmed by a person.",
+        default="tentative",
+        choices=(Choice("tentative", "Tentative"), Choice("confirmed", "Confirmed")),
+        is_advanced=True,
+    ),
+)
 
 
 def preferences(settings: Mapping[str, JSON]) -> Preferences:

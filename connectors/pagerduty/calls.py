@@ -12,6 +12,7 @@ import httpx2
 from pagerduty import Error, RestApiV2Client
 
 from connectors.errors import ConnectorError, ContractBroken, Rejected
+from connectors.pagerduty.preferences import preferences
 from connectors.pagerduty.refusals import refused
 from connectors.pagerduty.transport import Refused, Watched
 from connectors.record import Account
@@ -152,8 +153,7 @@ def _from_email(account: Account) -> str | None:
     """Give the user in whose name an account's own key writes; a user's token needs none."""
     # Source: default_from of the pagerduty SDK 7.2.0, and (seen 2026-11-22)
     # https://docs.newrelic.com/docs/workflow-automation/setup-and-configure/actions-catalog/pagerduty/pagerduty-incident-create/
-    email = account.settings.get("from_email")
-    return email if isinstance(email, str) and email else None
+    return preferences(account.settings).from_email
 
 
 def _read(answer: httpx2.Response) -> Body:

@@ -15,11 +15,13 @@ from connectors.pagerduty import closing, describing, finding, services, subscri
 from connectors.pagerduty.calls import call, one
 from connectors.pagerduty.incidents import CREATES, INCIDENT
 from connectors.pagerduty.notes import NOTE
+from connectors.pagerduty.preferences import SETTINGS, preferences
 from connectors.pagerduty.refusals import seconds
 from connectors.pagerduty.transport import OPERATION
 from connectors.record import (
     JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -35,6 +37,7 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from connectors.settings import wrong
 
 _RATE_LIMITS = "https://developer.pagerduty.com/docs/rest-api-rate-limits (2026-11-22)"
 _DOMAIN = ".pagerduty.com"
@@ -74,6 +77,7 @@ class PagerDuty:
         # until then it can be no more than what all requests may be.
         Limit(CREATES, "window", 960, 60.0, _RATE_LIMITS),
     )
+    settings = SETTINGS
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
         """Count the calls: to look for each key, to create, to change, and to find the default service."""
@@ -161,6 +165,15 @@ class PagerDuty:
     def unsubscribe(self, account: Account, known: Subscription) -> None:
         """End a subscription; one that is gone already is fine."""
         subscribing.unsubscribe(account, known)
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with each of these settings."""
+        return wrong(preferences, values)
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List the services that can be paged."""
+        del name  # only the service comes from the account
+        return services.choices(account)
 
     def _linked(self, account: Account, record: RecordId) -> RecordId:
         """Give the record with the address of its page, where a person looks at it."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from connectors.errors import Rejected
 from connectors.pagerduty.calls import listed
-from connectors.record import Account, Todo
+from connectors.pagerduty.preferences import preferences
+from connectors.record import Account, Choice, Todo
 
 SETTING = "service_id"
 _OURS = ("afterbeep", "voicemail")
@@ -42,10 +43,14 @@ def services(account: Account) -> list[Service]:
     ]
 
 
+def choices(account: Account) -> list[Choice]:
+    """List the services that can be paged."""
+    return [Choice(one.id, one.name) for one in services(account) if one.is_enabled]
+
+
 def chosen_service(account: Account) -> str | None:
     """Give the service that an admin chose for the connection."""
-    chosen = account.settings.get(SETTING)
-    return chosen if isinstance(chosen, str) and chosen else None
+    return preferences(account.settings).service_id
 
 
 def default_service(account: Account) -> Service:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from connectors.pipedrive import closing, describing, finding, hooks, paths, preparing, writing
 from connectors.pipedrive.calls import call
 from connectors.pipedrive.keys import KeyFields
+from connectors.pipedrive.preferences import SETTINGS, key_fields
 from connectors.pipedrive.refusals import number, until_midnight_s
 from connectors.record import (
     JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -28,6 +30,7 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from connectors.settings import wrong
 
 _LIMITS = "https://pipedrive.readme.io/docs/core-api-concepts-rate-limiting (2026-11-22)"
 _DAY_S = 86_400.0
@@ -94,6 +97,7 @@ class Pipedrive:
         Limit("requests", "window", 80, _BURST_S, _LIMITS),
         Limit("search", "window", _SEARCHES, _BURST_S, _LIMITS),
     )
+    settings = SETTINGS
 
     def __init__(self) -> None:
         """Begin with no custom fields known."""
@@ -202,6 +206,15 @@ class Pipedrive:
             return f"{account.base_url}/records/{record.object}/{record.id}"
         page = _PAGES.get(record.object, "/")
         return account.base_url + page.format(id=record.id)
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with the settings."""
+        return wrong(key_fields, values)
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List nothing: no setting comes from the account."""
+        del account, name
+        return ()
 
     def _page(self, account: Account, record: RecordId, fields: Mapping[str, JSON]) -> str:
         """Give where a person sees a record: a note and an activity stand on the page of what they hang on."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from connectors.pipedrive import paths
 from connectors.pipedrive.calls import Row, call
 from connectors.pipedrive.objects import KEY_NAME, Kind
+from connectors.pipedrive.preferences import key_fields
 from connectors.record import JSON, Account
 
 _MARK_CHARS = 28
@@ -84,9 +85,8 @@ class KeyFields:
 
         The connection's setting ``key_fields`` may name it, which saves asking.
         """
-        told = account.settings.get("key_fields")
-        named = told.get(kind.fields or "") if isinstance(told, Mapping) else None
-        return named if isinstance(named, str) and named else self.of(account, kind).key_code
+        named = key_fields(account.settings).get(kind.fields or "")
+        return named or self.of(account, kind).key_code
 
     def keep(self, account: Account, kind: Kind, customs: Customs) -> None:
         """Remember what was just read or made."""

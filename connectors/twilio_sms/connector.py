@@ -9,7 +9,9 @@ from typing import Literal
 
 from connectors.errors import NeedsReconnect
 from connectors.record import (
+    JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -24,8 +26,10 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from connectors.settings import wrong
 from connectors.twilio_sms import closing, describing, finding, sending
 from connectors.twilio_sms.calls import CONCURRENCY, client, is_twilio, keys_of, reading
+from connectors.twilio_sms.rules import SETTINGS, rules_of
 
 _TOO_MANY = "https://www.twilio.com/docs/api/errors/20429 (2026-11-22)"
 _QUEUE = "https://www.twilio.com/docs/api/errors/21611 (2026-11-22)"
@@ -66,6 +70,7 @@ class TwilioSMS:
         # The time of one sender: a part of a text takes a second of a US long code's.
         Limit(sending.SENDER_MS, "window", 60_000, 60.0, _QUEUE),
     )
+    settings = SETTINGS
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
         """Count a call for each text, look-ups of those that may not be first, and the sender's time."""
@@ -139,3 +144,12 @@ class TwilioSMS:
         if not is_twilio(account.base_url):
             return f"{account.base_url}/records/{record.object}/{record.id}"
         return f"https://console.twilio.com/us1/monitor/logs/sms?sid={record.id}"
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with each of these settings."""
+        return wrong(rules_of, values)
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List the account's senders: numbers that can send texts, and Messaging Services."""
+        del name  # only the sender comes from the account
+        return describing.senders(account)

@@ -37,6 +37,12 @@ def numbers(account: Account) -> Numbers:
     return Numbers(tuple(number for number, _ in found), tuple(label for _, label in found))
 
 
+def senders(account: Account) -> list[Choice]:
+    """List what texts can come from: numbers, then Messaging Services."""
+    found = numbers(account)
+    return [*_choices(found.sms, found.labels), *_services(account)]
+
+
 def describe_objects() -> list[Object]:
     """List what can be written: one thing."""
     return [Object(OBJECT, "Text message")]

@@ -16,13 +16,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
+from typing import Final
 
 from connectors.errors import Rejected
-from connectors.record import JSON
+from connectors.record import JSON, Choice, Setting
 from connectors.twilio_sms.quiet import QuietHours
 
 _DEFAULT_QUIET = QuietHours(time(21, 0), time(8, 0))
 _FASTEST = 1_000
+SETTINGS: Final = (
+    Setting(
+        "sender",
+        "Texts come from",
+        "choice",
+        "Not needed where the account has a single number.",
+        is_from_account=True,
+    ),
+    Setting(
+        "consent",
+        "Texts go to",
+        "choice",
+        "Texting people who did not agree is against the law in many countries.",
+        default="required",
+        choices=(
+            Choice("required", "Only callers who agreed on the phone"),
+            Choice("assumed", "All callers: they agree in another way, and we can show it"),
+        ),
+    ),
+    Setting(
+        "quiet_hours",
+        "No texts between",
+        "time_span",
+        "In the recipient's own time; what comes up then waits for the morning. Left empty, texts go out at any hour.",
+        default={"start": "21:00", "end": "08:00"},
+    ),
+    Setting(
+        "segments_per_s",
+        "Parts of texts a second",
+        "number",
+        "What the sender can send: 1 for a US long code, more for short codes and pools, at most 1000.",
+        default=1,
+        is_advanced=True,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

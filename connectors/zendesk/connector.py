@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from connectors.errors import ContractBroken
 from connectors.record import (
+    JSON,
     Account,
+    Choice,
     Closure,
     Field,
     Found,
@@ -24,9 +26,11 @@ from connectors.record import (
     WebhookRequest,
     Write,
 )
+from connectors.settings import wrong
 from connectors.zendesk import closing, describing, finding, jobs, subscribing, writing
 from connectors.zendesk.calls import call
 from connectors.zendesk.objects import TICKET, USER
+from connectors.zendesk.preferences import SETTINGS, preferences
 
 _RATES = "https://developer.zendesk.com/api-reference/introduction/rate-limits (2026-11-22)"
 
@@ -68,6 +72,7 @@ class Zendesk:
         # Thirty may wait or run at the same time; a hundred rows take less than a minute.
         Limit("jobs", "window", 30, 60.0, _RATES),
     )
+    settings = SETTINGS
 
     def write_cost(self, writes: Sequence[Write]) -> Mapping[str, int]:
         """Count the calls: one for a job, one for a single record; questions about jobs come later."""
@@ -164,6 +169,15 @@ class Zendesk:
             return f"{account.base_url}/records/{record.object}/{record.id}"
         place = "tickets" if record.object == TICKET else "users"
         return f"{account.base_url}/agent/{place}/{record.id}"
+
+    def check_settings(self, values: Mapping[str, JSON]) -> Sequence[str]:
+        """Say what is wrong with each of these settings."""
+        return wrong(preferences, values)
+
+    def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
+        """List nothing: no setting comes from the account."""
+        del account, name
+        return ()
 
     def _with_links(self, account: Account, outcomes: Sequence[Outcome]) -> list[Outcome]:
         return [

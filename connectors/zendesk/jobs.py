@@ -17,12 +17,11 @@ from connectors.errors import ConnectorError, ContractBroken, NotYet, Uncertain
 from connectors.record import Account, Outcome, RecordId, Write
 from connectors.zendesk.calls import Answer, ask, call
 from connectors.zendesk.objects import KEY, PATHS
+from connectors.zendesk.preferences import preferences
 from connectors.zendesk.refusals import is_taken, rejected
 
 #: When a job is asked about for the first time, and again while it waits or works.
 _FIRST_S, _QUEUED_S, _WORKING_S = 5.0, 15.0, 5.0
-#: How long a job may wait and run, unless the connection's settings say otherwise. Zendesk names no figure.
-_RUNS_S = 600.0
 _ENDED = frozenset({"completed", "failed", "killed"})
 
 Result = Mapping[str, Any]
@@ -43,8 +42,7 @@ def started(answer: Answer, verb: str) -> ConnectorError:
 
 def lost(account: Account, err: Uncertain) -> Uncertain:
     """Give the error for new records of a job whose answer was lost: it may be queued and run for a while."""
-    chosen = account.settings.get("job_runs_s")
-    runs_s = float(chosen) if isinstance(chosen, int | float) and chosen >= 0 else _RUNS_S
+    runs_s = preferences(account.settings).job_runs_s
     return Uncertain(err.detail, ask_after_s=runs_s, code=err.code, status=err.status)
 
 

@@ -44,6 +44,7 @@ from connectors.zendesk.objects import (
     new_record,
     unknown_field,
 )
+from connectors.zendesk.preferences import preferences
 from connectors.zendesk.refusals import OTHER_BODY, error_code, is_taken
 
 #: Rows of one job.
@@ -156,7 +157,7 @@ class _Batch:
 
     def create(self, rows: list[Row]) -> None:
         """Make these records."""
-        is_bulk = self._object == TICKET or self._account.settings.get("bulk_users") is True
+        is_bulk = self._object == TICKET or preferences(self._account.settings).bulk_users
         if len(rows) > 1 and is_bulk and self._start_jobs("POST", "create_many", rows):
             return
         _fail(rows[_ONE_BY_ONE:], _next_batch())

@@ -28,7 +28,7 @@ from connectors.errors import (
     Uncertain,
 )
 from connectors.http import is_allowed_base
-from connectors.interface import Connector, WorksLater
+from connectors.interface import Configurable, Connector, WorksLater
 from connectors.record import (
     JSON,
     Account,
@@ -808,6 +808,57 @@ def test_a_readme_tells_the_facts(name):
     assert [one for one in asked if one not in text] == []
     assert [limit.name for limit in vendor.limits if limit.name not in text] == []
     assert str(vendor.max_batch) in text
+
+
+_WRONG = {
+    "text": 17,
+    "number": "many",
+    "boolean": "perhaps",
+    "choice": 17,
+    "choices": 17,
+    "time_span": {"start": "late"},
+    "week": {"someday": "09:00-17:00"},
+    "json": 17,
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONNECTORS))
+def test_what_an_admin_may_set_is_checked_and_told(name):
+    """Defaults pass their check, a wrong value is named, the README names each, and no setting is the vendor's."""
+    vendor = connector(name)
+    if not isinstance(vendor, Configurable):
+        pytest.skip("nothing can be set for a connection to this vendor")
+    readme = (Path(__file__).parents[2] / "connectors" / name / "README.md").read_text()
+    kept = vendor.oauth.keeps if isinstance(vendor.oauth, OAuth) else ()
+
+    assert vendor.settings
+    assert len({one.name for one in vendor.settings}) == len(vendor.settings)
+    for one in vendor.settings:
+        if one.default is not None:
+            assert list(vendor.check_settings({one.name: one.default})) == []
+        [said] = vendor.check_settings({one.name: _WRONG[one.kind]})
+        assert one.name in said
+        assert f"`{one.name}`" in readme
+        assert one.name not in kept
+        assert bool(one.choices) + one.is_from_account == (one.kind in {"choice", "choices"})
+        assert one.help.endswith(".")
+
+
+def test_choices_of_a_setting_come_from_the_account(bench):
+    """What the account offers for a setting passes the setting's check."""
+    if not isinstance(bench.vendor, Configurable):
+        pytest.skip("nothing can be set for a connection to this vendor")
+    offered = [one for one in bench.vendor.settings if one.is_from_account]
+    if not offered:
+        pytest.skip("no setting comes from the account")
+    for one in offered:
+        choices = bench.vendor.setting_choices(bench.account, one.name)
+        values = [choice.value for choice in choices]
+
+        assert values
+        for value in values:
+            chosen = [value] if one.kind == "choices" else value
+            assert list(bench.vendor.check_settings({one.name: chosen})) == []
 
 
 def test_every_vendor_has_a_case():
