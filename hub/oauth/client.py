@@ -17,6 +17,9 @@ from connectors.registry import connector
 from hub.settings import Settings, VendorSettings, vendor_settings
 
 TIMEOUT_S = 10.0
+#: Stands in a vendor's login URL for what each account has of its own.
+_PLACEHOLDER = re.compile(r"\{[a-z]+\}")
+_ONE_WORD = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII | re.IGNORECASE)
 _PLAIN_URL = re.compile(r"[a-z]+://[a-z0-9.:\[\]-]+(/[\w./-]*)?", re.ASCII | re.IGNORECASE)
 
 
@@ -26,6 +29,10 @@ class NotSetUp(Exception):
 
 class WrongHost(Exception):
     """A connection's address does not belong to the vendor."""
+
+
+class NoAddress(Exception):
+    """The vendor has no address that all accounts share, and none was given."""
 
 
 class TokenRefused(Exception):
@@ -39,6 +46,28 @@ class TokenRefused(Exception):
 
 class VendorSilent(Exception):
     """The vendor's token server could not be reached, or did not answer as OAuth says."""
+
+
+def address_example(connector_name: str) -> str | None:
+    """Give what an account's own address looks like, for a vendor without one that all accounts share; else None."""
+    own = vendor_settings(connector_name).login_url or connector(connector_name).oauth.login_url
+    return _PLACEHOLDER.sub("your-company", own) if _PLACEHOLDER.search(own) else None
+
+
+def login_address(connector_name: str, typed: str | None) -> str:
+    """Give the address to sign in at: what a person typed, else the operator's setting, else the vendor's.
+
+    What is typed may lack ``https://``, or be no more than the account's own part of the address. Raises NoAddress.
+    """
+    found = connector(connector_name)
+    typed = (typed or "").strip()
+    if typed and _PLACEHOLDER.search(found.oauth.login_url) and _ONE_WORD.fullmatch(typed):
+        return _PLACEHOLDER.sub(typed.lower(), found.oauth.login_url)
+    if typed:
+        return typed if "://" in typed else f"https://{typed}"
+    if example := address_example(connector_name):
+        raise NoAddress(f"Fill in your {found.label} address, such as {example}.")
+    return vendor_settings(connector_name).login_url or found.oauth.login_url
 
 
 def check_host(settings: Settings, connector_name: str, url: str) -> str:
@@ -164,7 +193,7 @@ class VendorClient:
 
 
 def vendor_client(settings: Settings, connector_name: str, login_url: str | None) -> VendorClient:
-    """Give the client for a connector; raises NotSetUp or WrongHost."""
+    """Give the client for a connector; raises NotSetUp, NoAddress or WrongHost."""
     found = connector(connector_name)
     if not isinstance(found.oauth, OAuth):
         raise NotSetUp(f"{found.label} is connected with keys, not by OAuth.")
@@ -175,7 +204,7 @@ def vendor_client(settings: Settings, connector_name: str, login_url: str | None
             f"{found.label} is not set up: the operator registers an app there and sets "
             f"AFTERBEEP_{name}_CLIENT_ID and AFTERBEEP_{name}_CLIENT_SECRET."
         )
-    chosen = login_url or registration.login_url or found.oauth.login_url
+    chosen = login_address(connector_name, login_url)
     return VendorClient(
         oauth=found.oauth,
         registration=registration,

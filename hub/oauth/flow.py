@@ -8,6 +8,7 @@ and history.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,6 +17,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from connectors.errors import ConnectorError
+from connectors.interface import TellsAddress
 from connectors.record import Account, OAuth
 from connectors.registry import CONNECTORS, UnknownConnector, connector
 from hub.context import Hub
@@ -25,6 +27,7 @@ from hub.db.connections import ConnectFlow, Connection, Health
 from hub.db.people import Membership, Role
 from hub.db.tenants import touch_plan
 from hub.oauth.client import (
+    NoAddress,
     NotSetUp,
     TokenRefused,
     VendorClient,
@@ -35,6 +38,7 @@ from hub.oauth.client import (
 )
 from hub.oauth.tokens import sealed_tokens
 
+_BETWEEN_SCOPES = re.compile(r"[\s,]+")
 _GOOD_FOR = timedelta(minutes=10)
 #: Under these names vendors tell in the token answer where the account's API is.
 _BASE_URL_KEYS = ("instance_url", "api_domain")
@@ -70,7 +74,7 @@ def begin(
         login_url, label = login_url or old.login_url, label or old.label
     try:
         client = vendor_client(hub.settings, connector_name, login_url)
-    except (NotSetUp, WrongHost) as err:
+    except (NotSetUp, NoAddress, WrongHost) as err:
         raise ConnectProblem(str(err)) from err
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
     flow_id = new_id("flo")
@@ -115,7 +119,7 @@ def finish(
         base_url = _base_url(hub, flow.connector, client, answer)
     except TokenRefused as err:
         raise ConnectProblem(f"The vendor refused the authorisation: {err}. Try again.") from err
-    except (VendorSilent, NotSetUp, WrongHost) as err:
+    except (VendorSilent, NotSetUp, NoAddress, WrongHost) as err:
         raise ConnectProblem(f"The account could not be connected: {err}") from err
     _check_scopes(client.oauth, answer)
     return store(hub, flow, answer, keeps=client.oauth.keeps, base_url=base_url)
@@ -159,13 +163,15 @@ def _hash(state: str) -> str:
 
 
 def _base_url(hub: Hub, connector_name: str, client: VendorClient, answer: dict[str, Any]) -> str:
-    named = next((answer[key] for key in _BASE_URL_KEYS if answer.get(key)), None)
+    vendor = connector(connector_name)
+    told = vendor.api_address(answer) if isinstance(vendor, TellsAddress) else None
+    named = told or next((answer[key] for key in _BASE_URL_KEYS if answer.get(key)), None)
     return check_host(hub.settings, connector_name, str(named or client.api_url))
 
 
 def _check_scopes(oauth: OAuth, answer: dict[str, Any]) -> None:
     """Refuse an authorisation that grants less than we need; some vendors do so silently."""
-    words = _scopes(answer)
+    words = scopes_in(answer)
     if not words:
         return
     missing = [scope for scope in oauth.scopes if scope not in words]
@@ -175,9 +181,12 @@ def _check_scopes(oauth: OAuth, answer: dict[str, Any]) -> None:
         )
 
 
-def _scopes(answer: dict[str, Any]) -> set[str]:
+def scopes_in(answer: dict[str, Any]) -> set[str]:
+    """Give the scopes that a token answer says were granted; none when it does not say."""
     granted = answer.get("scope") or ()
-    return set(granted.split() if isinstance(granted, str) else map(str, granted))
+    # OAuth separates them by blanks, some vendors by commas.
+    words = _BETWEEN_SCOPES.split(granted) if isinstance(granted, str) else map(str, granted)
+    return {word for word in words if word}
 
 
 def store(
@@ -211,7 +220,7 @@ def store(
         connection.login_url, connection.base_url = flow.login_url, base_url
         # What the vendor told is renewed; what an admin set stays.
         connection.settings = {**(connection.settings or {}), **kept}
-        connection.granted_scopes = sorted(_scopes(answer))
+        connection.granted_scopes = sorted(scopes_in(answer))
         connection.health, connection.health_reason = Health.HEALTHY.value, None
         connection.health_at = now()
         connection.failures, connection.refresh_failures = 0, 0
@@ -260,6 +269,6 @@ def disconnect(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> b
         return False
     try:
         client = vendor_client(hub.settings, connection.connector, connection.login_url)
-    except (NotSetUp, WrongHost, UnknownConnector):
+    except (NotSetUp, NoAddress, WrongHost, UnknownConnector):
         return False
     return client.revoke(token)

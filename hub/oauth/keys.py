@@ -17,9 +17,8 @@ from connectors.registry import CONNECTORS, connector
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import ConnectFlow, Connection
-from hub.oauth.client import WrongHost, check_host
+from hub.oauth.client import NoAddress, WrongHost, check_host, login_address
 from hub.oauth.flow import ConnectProblem, store
-from hub.settings import vendor_settings
 
 _LONGEST_CHARS = 1_000
 
@@ -80,9 +79,7 @@ def _address(
         if old is None or old.connector != connector_name:
             raise ConnectProblem("There is no such connection to give new keys to.")
         login_url = login_url or old.login_url
-    wanted = login_url or vendor_settings(connector_name).login_url
-    wanted = wanted or connector(connector_name).oauth.login_url
     try:
-        return check_host(hub.settings, connector_name, wanted)
-    except WrongHost as err:
+        return check_host(hub.settings, connector_name, login_address(connector_name, login_url))
+    except (NoAddress, WrongHost) as err:
         raise ConnectProblem(str(err)) from err
