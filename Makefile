@@ -5,8 +5,10 @@
 #   make test    everything that the tests need, then all of them   make test ARGS="tests/mappings -x"
 #   make check   format, lint, types, imports, openapi.yaml
 #   make bench   measure, print a table, write build/bench.json
+#   make day     50,000 calls of one day on a virtual clock; figures and plot in build/   make day ARGS="--calls 5000 --grant 600"
+#   make chaos   kill, wipe and cut everything for some minutes; the last line is JSON    make chaos ARGS="--seed 7"
 
-.PHONY: demo up test check bench openapi assets lock browser install install-dev clean help
+.PHONY: demo up test check bench day chaos openapi assets lock browser install install-dev clean help
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ARGS ?=
@@ -41,6 +43,12 @@ check: install-dev
 
 bench: install-dev assets
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+day: install-dev
+	@$(BIN)/python -m tests.day $(ARGS)
+
+chaos: install-dev
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 openapi: install
 	@$(BIN)/afterbeep openapi > openapi.yaml

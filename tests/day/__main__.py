@@ -60,7 +60,7 @@ def simulate(
             found,
             coming,
             grant=grant,
-            spent=lived.spent[-1][1] if lived.spent else 0,
+            spent=lived.spent,
             outage=outage_at and (outage_at, outage_at + hour),
             seed=seed,
         )

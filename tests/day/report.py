@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from hub.delivery.ledger import ledger
 from tests.day.calls import Call
 from tests.day.world import World
 
+_DAY_S = 86_400.0
 _WAITS = """
 select e.urgency_level in ('high', 'critical') as is_urgent, e.time as called_at,
        min(d.delivered_at) as first_at, max(d.delivered_at) as last_at
@@ -51,6 +53,7 @@ class Day:
     calls: int
     api_calls_granted: int
     api_calls_spent: int
+    most_api_calls_in_24_h: int
     expected: int
     delivered: int
     lost: int
@@ -75,7 +78,7 @@ def report(
     calls: list[Call],
     *,
     grant: int,
-    spent: int,
+    spent: Sequence[tuple[float, int]],
     outage: tuple[datetime, datetime] | None,
     seed: int,
 ) -> Day:
@@ -102,7 +105,8 @@ def report(
     return Day(
         calls=len(ours),
         api_calls_granted=grant,
-        api_calls_spent=spent,
+        api_calls_spent=spent[-1][1] if spent else 0,
+        most_api_calls_in_24_h=_most_in_a_day(spent),
         expected=expected,
         delivered=delivered,
         lost=expected - delivered,
@@ -117,6 +121,17 @@ def report(
         others_outside_outage=of(is_urgent=False, step="first_s", is_outside=True),
         seed=seed,
     )
+
+
+def _most_in_a_day(spent: Sequence[tuple[float, int]]) -> int:
+    """Give the most calls that fell into any 24 hours; ``spent`` counts up from nothing."""
+    most, first = 0, 0
+    for at, units in spent:
+        while spent[first][0] < at - _DAY_S:
+            first += 1
+        before = spent[first - 1][1] if first else 0
+        most = max(most, units - before)
+    return most
 
 
 @dataclass(frozen=True)
