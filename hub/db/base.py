@@ -17,7 +17,15 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def new_id(prefix: str) -> str:
     """Make an id such as ``evt_01jd…``: sorts by time, 80 random bits, safe in URLs."""
-    number = int(clock.seconds() * 1_000) << 80 | int.from_bytes(os.urandom(10))
+    return _written(prefix, int(clock.seconds() * 1_000) << 80 | int.from_bytes(os.urandom(10)))
+
+
+def first_id(prefix: str, at: datetime) -> str:
+    """Give the smallest id that could have been made at a moment: ids from then on sort at or behind it."""
+    return _written(prefix, int(at.timestamp() * 1_000) << 80)
+
+
+def _written(prefix: str, number: int) -> str:
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"
 

@@ -58,6 +58,8 @@ class Connection(TenantOwned, Created, Base):
     failures: Mapped[int] = mapped_column(default=0)
     retry_at: Mapped[datetime | None]
     wake_at: Mapped[datetime | None]
+    #: Until then live deliveries need what is left of the day's calls, and replayed ones wait.
+    replays_wake_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
 
     access_token: Mapped[bytes | None]

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,6 +43,10 @@ class Delivery(TenantOwned, Base):
     ``sending`` until ``lease_until``. ``job`` names the vendor's job that has taken the row and is asked what became of
     it; such a row is never sent again. ``waits_for`` are deliveries whose record ids this one needs. ``detail``
     (the vendor's sentence) and ``candidates`` are sealed, since a vendor may quote the caller's data.
+
+    ``replay_id`` is the latest replay that the row was put into. ``is_replay`` puts it behind all rows that are not,
+    until it is done. So long ``replayed_from`` keeps what it was before, for when the replay is cancelled;
+    ``before_detail`` and ``before_candidates`` are the sealed part of that, sealed as those of the row itself.
     """
 
     __tablename__ = "deliveries"
@@ -58,19 +63,27 @@ class Delivery(TenantOwned, Base):
         ),
         Index("uq_deliveries_step", "event_id", "mapping_id", "step", unique=True),
         Index(
-            "ix_deliveries_due",
+            "ix_deliveries_next",
             "connection_id",
-            "is_urgent",
+            "is_replay",
+            text("is_urgent desc"),
             "due_at",
             postgresql_where="state = 'waiting' and not is_blocked",
         ),
         Index(
-            "ix_deliveries_due_object",
+            "ix_deliveries_next_object",
             "connection_id",
             "object",
-            "is_urgent",
+            "is_replay",
+            text("is_urgent desc"),
             "due_at",
             postgresql_where="state = 'waiting' and not is_blocked",
+        ),
+        Index(
+            "ix_deliveries_replay",
+            "replay_id",
+            "state",
+            postgresql_where="replay_id is not null",
         ),
         Index("ix_deliveries_lease", "lease_until", postgresql_where="state = 'sending'"),
         Index("ix_deliveries_state", "tenant_id", "state", "updated_at", "id"),
@@ -118,6 +131,11 @@ class Delivery(TenantOwned, Base):
     detail: Mapped[bytes | None]
     candidates: Mapped[bytes | None]
     decided_by: Mapped[str | None]
+    replay_id: Mapped[str | None] = mapped_column(ForeignKey("replays.id", ondelete="SET NULL"))
+    is_replay: Mapped[bool] = mapped_column(server_default="false")
+    replayed_from: Mapped[dict[str, Any] | None]
+    before_detail: Mapped[bytes | None]
+    before_candidates: Mapped[bytes | None]
 
 
 class Attempt(TenantOwned, Base):

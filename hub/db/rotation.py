@@ -43,15 +43,19 @@ class Hub(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A column of sealed values; ``owner`` is the column whose id the values are bound to."""
+    """A column of sealed values; ``owner`` is the column whose id the values are bound to.
+
+    ``about`` names the column that values of this one were moved from, and still are sealed as.
+    """
 
     column: InstrumentedAttribute[Any]
     key: InstrumentedAttribute[Any]
     owner: InstrumentedAttribute[str]
+    about: str | None = None
 
     @property
     def name(self) -> str:
-        """Table and column, as values of it are sealed about."""
+        """Table and column; values are sealed about it, unless ``about`` says otherwise."""
         return f"{self.column.class_.__tablename__}.{self.column.key}"
 
 
@@ -63,6 +67,8 @@ SEALED: Final = (
     Sealed(StoredEvent.body, StoredEvent.id, StoredEvent.id),
     Sealed(Delivery.detail, Delivery.id, Delivery.id),
     Sealed(Delivery.candidates, Delivery.id, Delivery.id),
+    Sealed(Delivery.before_detail, Delivery.id, Delivery.id, "deliveries.detail"),
+    Sealed(Delivery.before_candidates, Delivery.id, Delivery.id, "deliveries.candidates"),
     Sealed(Attempt.detail, Attempt.id, Attempt.delivery_id),
     Sealed(HeldSubscription.secret, HeldSubscription.id, HeldSubscription.id),
     Sealed(WebhookEndpoint.secret, WebhookEndpoint.id, WebhookEndpoint.id),
@@ -124,7 +130,7 @@ def _chunk(hub: Hub, tenant_id: str, one: Sealed, newest: int, after: Any) -> tu
         rows = session.execute(query).all()
         fresh: list[tuple[Any, bytes]] = []
         for key, owner, sealed in rows:
-            about = f"{one.name}:{owner}"
+            about = f"{one.about or one.name}:{owner}"
             try:
                 plain = hub.vault.open(tenant_id, sealed, about=about)
             except Unreadable:

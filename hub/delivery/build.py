@@ -68,7 +68,10 @@ class Draft:
         """Give the final record: update modes applied when it exists already."""
         fields = self.rendered.fields
         if self.record_id is not None:
-            fields = apply_update_modes(self.rendered, self.existing or {})
+            # Of what could not be read nothing is known to be empty.
+            unread = dict.fromkeys(self.rendered.update_modes, True)
+            known = unread if self.existing is None else self.existing
+            fields = apply_update_modes(self.rendered, known)
         return Write(
             key=self.row.key,
             object=self.row.object,

@@ -1,5 +1,8 @@
 """Taking rows to send: one drain per connection at a time, and every row in its hands at most once.
 
+There are three lanes: urgent before live before replayed rows, of which the urgent ones go first again. Replayed rows
+fill up batches of live ones that have room, where that costs nothing.
+
 The lock is PostgreSQL's: it ends with the process that holds it, however that ends. So a drain that
 has the lock knows that rows of its connection that are still in ``sending`` belong to nobody, and
 takes them back as uncertain.
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,7 +54,8 @@ def _unlock(lock: SQLConnection, values: dict[str, Any]) -> None:
 class Head:
     """The row that is due first, and how much waits behind it.
 
-    With ``job`` it is already in a job of the vendor's, which is asked what became of it.
+    With ``job`` it is already in a job of the vendor's, which is asked what became of it. ``is_replay`` says that only
+    replayed rows wait; otherwise ``count`` are live rows, and ``riders`` replayed ones that could go with them.
     """
 
     object: str
@@ -59,40 +63,70 @@ class Head:
     waiting_since: datetime
     count: int
     job: str | None = None
+    is_replay: bool = False
+    riders: int = 0
+    #: Since when the first row itself is due; ``waiting_since`` is that of the oldest.
+    first_since: datetime = field(kw_only=True)
 
 
-def head(hub: Hub, tenant_id: str, connection_id: str, *, at_most: int) -> Head | None:
-    """Look at the most urgent, longest due row, and count rows of its object up to ``at_most``."""
+_LANES = (Delivery.is_replay, Delivery.is_urgent.desc(), Delivery.due_at)
+
+
+def head(
+    hub: Hub, tenant_id: str, connection_id: str, *, at_most: int, with_replays: bool = True
+) -> Head | None:
+    """Look at the first row of the first lane, and count rows of its object up to ``at_most``.
+
+    Without replays it is as if only live rows were there. A replayed row is never urgent to the vendor's account.
+    """
+    due = _due(connection_id, with_replays=with_replays)
     with hub.tenant(tenant_id) as session:
         first = session.execute(
-            select(Delivery.object, Delivery.is_urgent, Delivery.due_at, Delivery.job)
-            .where(*_due(connection_id))
-            .order_by(Delivery.is_urgent.desc(), Delivery.due_at)
+            select(
+                Delivery.object,
+                Delivery.is_urgent,
+                Delivery.due_at,
+                Delivery.job,
+                Delivery.is_replay,
+            )
+            .where(*due)
+            .order_by(*_LANES)
             .limit(1)
         ).one_or_none()
         if first is None or first.object is None:
             return None
-        ready = (
-            select(Delivery.due_at)
+        ready = session.execute(
+            select(Delivery.due_at, Delivery.is_replay)
             .where(
-                *_due(connection_id),
+                *due,
                 Delivery.object == first.object,
-                Delivery.job.is_not_distinct_from(first.job),
+                Delivery.job.is_(None) if first.job is None else Delivery.job == first.job,
             )
+            .order_by(*_LANES)
             .limit(at_most)
-        )
-        dues = session.scalars(ready).all()
-    oldest = min(dues, default=first.due_at)
-    return Head(first.object, first.is_urgent, oldest, len(dues), first.job)
+        ).all()
+    dues = [due_at for due_at, lane in ready if lane == first.is_replay]
+    return Head(
+        first.object,
+        first.is_urgent and not first.is_replay,
+        min(dues, default=first.due_at),
+        len(dues),
+        first.job,
+        first.is_replay,
+        len(ready) - len(dues),
+        first_since=first.due_at,
+    )
 
 
-def _due(connection_id: str) -> tuple[Any, ...]:
-    return (
+def _due(connection_id: str, *, with_replays: bool) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = (
         Delivery.connection_id == connection_id,
         Delivery.state == State.WAITING.value,
         ~Delivery.is_blocked,
         Delivery.due_at <= now(),
     )
+    # What a job of the vendor's has taken is only asked for, whatever put it there.
+    return found if with_replays else (*found, ~Delivery.is_replay | Delivery.job.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +157,21 @@ from (
     select id from deliveries
     where connection_id = :connection_id and tenant_id = :tenant_id and object = :object
       and state = 'waiting' and not is_blocked and due_at <= now()
-      and job is not distinct from :job
-    order by is_urgent desc, due_at
+      and {in_job} and (not is_replay or :with_replays)
+    order by is_replay, is_urgent desc, due_at
     limit :at_most
     for update skip locked
 ) as due
 where d.id = due.id
 returning d.id, d.event_id, d.mapping_id, d.mapping_version, d.step, d.object, d.key, d.attempts,
           d.is_uncertain, d.is_urgent, d.waits_for, d.record_id, d.chosen_record_id,
-          d.first_failed_at, d.job, d.due_at
+          d.first_failed_at, d.job, d.due_at, d.is_replay
 """
+
+
+def claim_statement(job: str | None) -> str:
+    """Give the statement; in words of which PostgreSQL knows how many rows they leave, so that it reads in order."""
+    return _CLAIM.format(in_job="job is null" if job is None else "job = :job")
 
 
 def claim(
@@ -143,26 +182,28 @@ def claim(
     object_name: str,
     at_most: int,
     job: str | None = None,
+    with_replays: bool = True,
 ) -> tuple[str, list[Claimed]]:
-    """Take due rows of one object, urgent and oldest first; gives the claim's name and the rows.
+    """Take due rows of one object, lane by lane and oldest first; gives the claim's name and the rows.
 
     With ``job`` they are those that the vendor's job has taken, else those that are in no job.
     """
     name = new_id("clm")
     with hub.engine.begin() as connection:
         found = connection.execute(
-            text(_CLAIM),
+            text(claim_statement(job)),
             {
                 "claim": name,
                 "lease_until": now() + timedelta(seconds=hub.settings.lease_s),
                 "connection_id": connection_id,
                 "tenant_id": tenant_id,
                 "object": object_name,
-                "job": job,
                 "at_most": at_most,
+                "with_replays": with_replays,
+                **({} if job is None else {"job": job}),
             },
         ).all()
-    found = sorted(found, key=lambda row: (not row.is_urgent, row.due_at))
+    found = sorted(found, key=lambda row: (row.is_replay, not row.is_urgent, row.due_at))
     return name, [
         Claimed(
             id=row.id,

@@ -1,10 +1,10 @@
-"""What RQ calls; a job's only argument is a connection's id."""
+"""What RQ calls; a job's only argument is an id: of a connection, or of a replay."""
 
 from __future__ import annotations
 
 from hub import log
 from hub.context import process_hub
-from hub.delivery import outcome_polling, send
+from hub.delivery import outcome_polling, replays, send
 
 _LOG = log.get(__name__)
 
@@ -15,6 +15,10 @@ class PollFailed(RuntimeError):
 
 class DrainFailed(RuntimeError):
     """A drain broke; our log says where. The rows that it held are taken back by the next one."""
+
+
+class ReplayFailed(RuntimeError):
+    """Going on with a replay broke; our log says where. The sweep rings for it again."""
 
 
 def drain(connection_id: str) -> None:
@@ -40,5 +44,17 @@ def poll(connection_id: str) -> None:
     except Exception as err:  # noqa: BLE001 - the boundary of the job
         _LOG.error("poll failed", kind=type(err).__name__, where=log.places(err))
         raise PollFailed from None
+    finally:
+        log.clear()
+
+
+def go_on(replay_id: str) -> None:
+    """Go on with a replay; raises ReplayFailed, without words for the same reason."""
+    log.bind(replay_id=replay_id)
+    try:
+        replays.go_on(process_hub(), replay_id)
+    except Exception as err:  # noqa: BLE001 - the boundary of the job
+        _LOG.error("replay failed", kind=type(err).__name__, where=log.places(err))
+        raise ReplayFailed from None
     finally:
         log.clear()

@@ -131,31 +131,45 @@ def _ask_apart(
 
 
 def _lookups(draft: Draft) -> list[Lookup]:
-    """Give what to ask about one draft: every way of matching, or its own record's present values."""
+    """Give what to ask about one draft: every way of matching, and what stands under its own key.
+
+    The key is asked for where something may be there already that must not be overwritten: a replayed row's record,
+    though its match field was changed at the vendor since.
+    """
     is_known = draft.record_id is not None
     if is_known and not draft.asks_before_writing:
         return []
     if not is_known and draft.row.chosen_record_id == NEW_RECORD:
         return []
     read = tuple(name for name, mode in draft.rendered.update_modes.items() if mode == "if_empty")
-    if draft.rendered.matches:
-        return [
-            Lookup(object=draft.row.object, by=way, read=read) for way in draft.rendered.matches
-        ]
-    if not is_known:
-        return []
-    fields = draft.rendered.fields
-    return [Lookup(object=draft.row.object, key=draft.row.key, read=read, fields=fields)]
+    asked = [Lookup(object=draft.row.object, by=way, read=read) for way in draft.rendered.matches]
+    if _asks_for_key(draft):
+        fields = draft.rendered.fields
+        asked.append(Lookup(object=draft.row.object, key=draft.row.key, read=read, fields=fields))
+    return asked
+
+
+def _asks_for_key(draft: Draft) -> bool:
+    if draft.record_id is not None:
+        return draft.row.record_id is not None or not draft.rendered.matches
+    return bool(draft.rendered.update_modes) and not draft.is_first
 
 
 def _take(batch: Batch, draft: Draft, ways: Sequence[Sequence[Candidate]]) -> None:
-    draft.is_from_memory = False
+    """Decide by the answers which record is meant; the one under the draft's own key comes last among them."""
+    own = ways[-1] if _asks_for_key(draft) else ()
     if draft.record_id is not None:
         draft.existing = _values_of(draft.record_id, ways)
-        if draft.existing is not None or draft.row.chosen_record_id is not None:
+        is_chosen = draft.row.chosen_record_id is not None
+        is_written = draft.row.record_id is not None and not own
+        if draft.existing is None and not is_chosen and is_written:
+            return  # it was written before; should it be gone, the vendor says so and it is looked for anew
+        if draft.existing is not None or is_chosen:
+            draft.is_from_memory = False
             return
         draft.record_id = None  # it no longer matches, or is gone: judge by what is there now
-    candidates = next((found for found in ways if found), ())
+    draft.is_from_memory = False
+    candidates = own if len(own) == 1 else next((found for found in ways if found), ())
     if len(candidates) == 1:
         draft.record_id, draft.existing = candidates[0].record.id, candidates[0].values
     elif candidates:

@@ -30,7 +30,7 @@ from hub.db.base import now
 from hub.db.connections import Connection
 from hub.db.tenants import Tenant
 from hub.db.vault import KeyMissing
-from hub.delivery import pace, stopping
+from hub.delivery import pace, reserve, stopping
 from hub.delivery.account import Line, is_ours
 from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget
@@ -129,11 +129,13 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     if not _may_send(connection):
         return False
     vendor = connector(connection.connector)
-    first = head(hub, tenant_id, connection_id, at_most=_worth_counting(vendor))
+    most, may_replay = _worth_counting(vendor), reserve.may_replay(connection)
+    first = head(hub, tenant_id, connection_id, at_most=most, with_replays=may_replay)
     if first is None:
         return False
     line = Line(hub, connection, Budget(hub), is_urgent=first.is_urgent)
-    if not _is_time(hub, line, vendor, first):
+    takes_riders = reserve.ride_for_free(vendor, first.object, first.count)
+    if not _is_time(hub, line, vendor, first, riders=first.riders if takes_riders else 0):
         return False
     name, rows = claim(
         hub,
@@ -142,6 +144,7 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
         object_name=first.object,
         at_most=_batch_size(vendor, first),
         job=first.job,
+        with_replays=first.is_replay or first.job is not None or takes_riders,
     )
     if not rows:
         return False
@@ -166,15 +169,22 @@ def _batch_size(vendor: Connector, first: Head) -> int:
     return vendor.max_batch
 
 
-def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head) -> bool:
-    """Decide whether to send now; otherwise say when to look again."""
+def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: int) -> bool:
+    """Decide whether to send now; otherwise say when to look again.
+
+    ``riders`` are replayed rows that fill the batch.
+    """
     if first.job is not None:
         units = vendor.poll_cost(first.job) if isinstance(vendor, WorksLater) else {}
     else:
         sample = [Write(key="", object=first.object, fields={})] * first.count
         units = vendor.write_cost(sample)
+        if first.is_replay and reserve.is_kept(hub, line, units):
+            reserve.put_off(hub, line.connection)  # live rows still ring
+            return False
     wait_s = line.wait_s(units)
-    if wait_s <= 0 and first.job is None and first.count < vendor.max_batch:
+    is_full = first.job is not None or first.count + riders >= vendor.max_batch
+    if wait_s <= 0 and not is_full and pace.saves_calls(vendor, first.object):
         wait_s = _until_fuller_s(hub, line, first, units, full=vendor.max_batch)
     if wait_s <= 0:
         return True
@@ -192,7 +202,10 @@ def _until_fuller_s(
         ).one()
     found = pace.pace(line.budget.outlook(line.connection), units=units, most=pace.most_s(settings))
     age_s = max((now() - first.waiting_since).total_seconds(), 0.001)
-    wait_s = found.wait_s(is_urgent=first.is_urgent) - age_s
+    wait_s = found.ordinary_s - age_s
+    if first.is_urgent:
+        # The ordinary rows that it takes along may be older; they have patience of their own.
+        wait_s = min(wait_s, found.urgent_s - (now() - first.first_since).total_seconds())
     fills_in_s = (full - first.count) * age_s / first.count
     return min(wait_s, max(fills_in_s, pace.LEAST_S))
 

@@ -40,7 +40,11 @@ set state = s.state, claim = null, lease_until = null, job = s.job, updated_at =
     first_failed_at = case when s.state = 'delivered' then null
                            when s.attempt = 1 then coalesce(d.first_failed_at, now())
                            else d.first_failed_at end,
-    reason = s.reason, reason_path = s.reason_path, detail = s.detail, candidates = s.candidates
+    reason = s.reason, reason_path = s.reason_path, detail = s.detail, candidates = s.candidates,
+    is_replay = d.is_replay and s.state = 'waiting',
+    replayed_from = case when s.state = 'waiting' then d.replayed_from end,
+    before_detail = case when s.state = 'waiting' then d.before_detail end,
+    before_candidates = case when s.state = 'waiting' then d.before_candidates end
 from unnest(
     %(id)s::text[], %(state)s::text[], %(due_at)s::timestamptz[], %(attempt)s::int[],
     %(is_uncertain)s::bool[], %(record_id)s::text[], %(record_url)s::text[], %(reason)s::text[],

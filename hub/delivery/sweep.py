@@ -18,12 +18,12 @@ from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
-from hub.delivery import outcome_polling
+from hub.delivery import outcome_polling, replays
 from hub.delivery.wake import wake
 
 _LOG = log.get(__name__)
 _LOCK = 7_201_462
-#: Polls are rung for less often than drains: nobody waits for them.
+#: Polls and replays are looked after less often than drains: nobody waits for them.
 _POLLS_EVERY_S = 5.0
 
 
@@ -41,7 +41,7 @@ def sweep(hub: Hub) -> list[str]:
             or_(Connection.retry_at.is_(None), Connection.retry_at <= at),
         )
         is_awake = or_(Connection.wake_at.is_(None), Connection.wake_at <= at)
-        urgent = _some(*_due(at), Delivery.is_urgent)
+        urgent = _some(*_due(at), Delivery.is_urgent, ~Delivery.is_replay)
         sending = Delivery.state == State.SENDING.value
         found = session.execute(
             select(Connection.id, and_(may_send, urgent).label("is_urgent")).where(
@@ -64,7 +64,13 @@ def sweep(hub: Hub) -> list[str]:
 
 
 def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (Delivery.state == State.WAITING.value, ~Delivery.is_blocked, Delivery.due_at <= at)
+    may_replay = or_(Connection.replays_wake_at.is_(None), Connection.replays_wake_at <= at)
+    return (
+        Delivery.state == State.WAITING.value,
+        ~Delivery.is_blocked,
+        Delivery.due_at <= at,
+        or_(~Delivery.is_replay, Delivery.job.is_not(None), may_replay),
+    )
 
 
 def _some(*conditions: ColumnExpressionArgument[bool]) -> ColumnElement[bool]:
@@ -96,6 +102,7 @@ def _run_with_lock(hub: Hub, stop: threading.Event) -> None:
                 if time.monotonic() - polled_at >= _POLLS_EVERY_S:
                     polled_at = time.monotonic()
                     outcome_polling.ring(hub)
+                    replays.tend(hub)
                 lock.execute(text("select 1"))  # ends the loop when the lock's session is gone
                 stop.wait(hub.settings.sweep_s)
         finally:

@@ -23,6 +23,7 @@ _ALLOWED = {
     "memberships.role": "viewer",
     "outcomes.kind": "touched",
     "outcomes.source": "poll",
+    "replays.state": "running",
 }
 
 
