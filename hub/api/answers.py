@@ -300,11 +300,43 @@ class BudgetLine(Answer):
     source: str
 
 
+class ChoiceLine(Answer):
+    """A value of a picklist or of a setting."""
+
+    value: str
+    label: str
+
+
+class SettingLine(Answer):
+    """Something that can be set for a connection, and how it is set."""
+
+    name: str
+    label: str
+    kind: Literal["text", "number", "boolean", "choice", "choices", "time_span", "week", "json"]
+    help: str
+    value: Any = Field(description="What is set; null where the default holds")
+    default: Any = Field(description="What holds without it, where that is a value")
+    choices: list[ChoiceLine] = Field(description="Empty where the account says which there are")
+    is_from_account: bool = Field(description="Ask `/settings/{name}/choices` for the choices")
+    is_advanced: bool
+
+
+class ChoiceList(Answer):
+    """What can be chosen as last known; ``problem`` says why it could not be read anew."""
+
+    items: list[ChoiceLine]
+    read_at: datetime | None
+    problem: str | None
+
+
 class ConnectionFull(ConnectionLine):
-    """A connection with its budget and its rows that are not done."""
+    """A connection with its settings, its budget and its rows that are not done."""
 
     todos: list[str] = Field(description="What an admin must still do at the vendor")
     deliveries: dict[str, int] = Field(description="Rows by state, done ones too")
+    settings: list[SettingLine]
+    share: float = Field(description="The part of the account's limits that we use")
+    grants: dict[str, int] = Field(description="Units of a limit that are ours instead")
     budget: list[BudgetLine]
 
 
@@ -322,13 +354,6 @@ class ObjectList(Answer):
     items: list[ObjectLine]
     read_at: datetime | None
     problem: str | None
-
-
-class ChoiceLine(Answer):
-    """A value of a picklist."""
-
-    value: str
-    label: str
 
 
 class FieldLine(Answer):

@@ -135,7 +135,10 @@ def _check_json() -> None:
 
     Events are read by :mod:`hub.api.cloudevents`.
     """
-    if request.method not in {"POST", "PUT"} or request.endpoint == "api_events.post_events":
+    if (
+        request.method not in {"POST", "PUT", "PATCH"}
+        or request.endpoint == "api_events.post_events"
+    ):
         return
     raw = request.get_data(cache=True)
     if not raw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from datetime import datetime, timedelta
@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from connectors.errors import ConnectorError, Throttled
-from connectors.record import Choice, Field, Object, Todo
+from connectors.interface import Configurable
+from connectors.record import Account, Choice, Field, Object, Todo
 from connectors.registry import connector
 from hub.context import Hub
 from hub.db import audit
@@ -21,13 +22,15 @@ from hub.db.connections import Connection, FieldList
 from hub.delivery.account import Line, is_ours
 from hub.delivery.budget import Budget
 
-T = TypeVar("T", Object, Field)
+T = TypeVar("T", Object, Field, Choice)
+#: Before the name of a setting, where the choices for it are remembered; no object's name has a colon.
+_SETTING = "setting:"
 _FRESH_FOR = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[T]):
-    """Objects or fields, when they were read, and why they could not be read anew, if so."""
+    """Objects, fields or choices, when they were read, and why they could not be read anew, if so."""
 
     items: tuple[T, ...]
     read_at: datetime | None
@@ -38,7 +41,8 @@ def objects(
     hub: Hub, tenant_id: str, connection_id: str, *, refresh: bool = False
 ) -> Known[Object]:
     """List the account's objects; the last known ones, with the reason, when it does not answer."""
-    return _known(hub, _line(hub, tenant_id, connection_id), "", Object, is_wanted_anew=refresh)
+    line = _line(hub, tenant_id, connection_id)
+    return _known(hub, line, "", Object, _described(line, None), is_wanted_anew=refresh)
 
 
 def fields(
@@ -46,7 +50,23 @@ def fields(
 ) -> Known[Field]:
     """List the fields of an object; the last known ones, with the reason, when it does not answer."""
     line = _line(hub, tenant_id, connection_id)
-    return _known(hub, line, object_name, Field, is_wanted_anew=refresh)
+    ask = _described(line, object_name)
+    return _known(hub, line, object_name, Field, ask, is_wanted_anew=refresh)
+
+
+def choices(
+    hub: Hub, tenant_id: str, connection_id: str, setting: str, *, refresh: bool = False
+) -> Known[Choice]:
+    """List what the account offers for a setting; the last known ones, with the reason, when it does not answer."""
+    line = _line(hub, tenant_id, connection_id)
+    vendor = connector(line.connection.connector)
+    if not isinstance(vendor, Configurable):
+        return Known((), None)
+
+    def ask(account: Account) -> Sequence[Choice]:
+        return vendor.setting_choices(account, setting)
+
+    return _known(hub, line, f"{_SETTING}{setting}", Choice, ask, is_wanted_anew=refresh)
 
 
 def prepare(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> Sequence[Todo]:
@@ -75,8 +95,19 @@ def _line(hub: Hub, tenant_id: str, connection_id: str) -> Line:
     return Line(hub, found, Budget(hub))
 
 
+def _described(line: Line, object_name: str | None) -> Callable[[Account], Any]:
+    vendor = connector(line.connection.connector)
+    return lambda account: vendor.describe(account, object_name)
+
+
 def _known(
-    hub: Hub, line: Line, object_name: str, kind: type[T], *, is_wanted_anew: bool
+    hub: Hub,
+    line: Line,
+    object_name: str,
+    kind: type[T],
+    ask: Callable[[Account], Any],
+    *,
+    is_wanted_anew: bool,
 ) -> Known[T]:
     connection = line.connection
     with hub.tenant(connection.tenant_id) as session:
@@ -87,9 +118,8 @@ def _known(
         ).one_or_none()
     if kept and not is_wanted_anew and now() - kept.read_at < _FRESH_FOR:
         return Known(_from_json(kept.content, kind), kept.read_at)
-    vendor = connector(connection.connector)
     try:
-        found: Any = line.call(lambda account: vendor.describe(account, object_name or None))
+        found: Any = line.call(ask)
     except ConnectorError as err:
         if isinstance(err, Throttled) and not is_ours(err):
             line.stay_away(err.retry_after_s)  # the account is one, whoever called

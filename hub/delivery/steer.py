@@ -1,4 +1,4 @@
-"""An operator's hand on a connection: pause and resume. A pause loses nothing; rows wait."""
+"""An operator's hand on a connection: pause, resume and configure. A pause loses nothing; rows wait."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from hub.db import audit
 from hub.db.base import now
 from hub.db.connections import Connection
 from hub.delivery.budget import Budget
+from hub.delivery.configure import Change, Wrong, WrongSettings, configure
 from hub.delivery.remote_account import AccountKey
 from hub.delivery.wake import awake, wake
+
+__all__ = ["Change", "Wrong", "WrongSettings", "configure", "pause", "resume"]
 
 
 def pause(hub: Hub, tenant_id: str, connection_id: str, *, actor: str) -> None:

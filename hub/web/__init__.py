@@ -11,6 +11,7 @@ from flask import Blueprint, Flask
 from hub import log
 from hub.context import Hub
 from hub.web import (
+    connection_settings,
     connections,
     deliveries,
     display,
@@ -36,6 +37,7 @@ _SUBJECTS = (
     deliveries,
     parked,
     connections,
+    connection_settings,
     notifications,
     mappings,
 )

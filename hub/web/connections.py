@@ -31,6 +31,7 @@ from hub.delivery import describe, steer, subscriptions
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.oauth import flow, keys
+from hub.oauth.client import address_example
 from hub.settings import vendor_settings
 from hub.web.viewer import needs, the_hub, viewer
 
@@ -69,6 +70,18 @@ class Vendor:
     hosts: tuple[str, ...]
     is_set_up: bool
     keys: KeyAuth | None = None
+    #: What an account's own address looks like, where accounts share none.
+    address_example: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try to connect that was refused: the vendor, what was typed, and why."""
+
+    connector: str
+    label: str
+    login_url: str
+    problem: str
 
 
 @pages.get("")
@@ -108,7 +121,11 @@ def _alerts(session: TenantSession, connection_id: str) -> tuple[Alert, ...]:
 @needs(Role.ADMIN)
 def new() -> ResponseReturnValue:
     """Show the vendors that an account can be connected to."""
-    return render_template("connections/new.html", vendors=_vendors())
+    return _choose()
+
+
+def _choose(refused: Attempt | None = None) -> str:
+    return render_template("connections/new.html", vendors=_vendors(), refused=refused)
 
 
 def _vendors() -> list[Vendor]:
@@ -118,7 +135,8 @@ def _vendors() -> list[Vendor]:
         auth = vendor.oauth if isinstance(vendor.oauth, KeyAuth) else None
         login_url = settings.login_url or vendor.oauth.login_url
         is_set_up = auth is not None or settings.is_complete
-        found.append(Vendor(name, label, login_url, vendor.hosts, is_set_up, auth))
+        example = address_example(name)
+        found.append(Vendor(name, label, login_url, vendor.hosts, is_set_up, auth, example))
     return found
 
 
@@ -186,11 +204,10 @@ def _take_keys(
             connection_id=connection_id,
         )
     except flow.ConnectProblem as err:
+        if connection_id is None:
+            return _choose(Attempt(connector_name, label, login_url or "", str(err))), 422
         flash(str(err), "error")
-        again = (
-            url_for(".new_keys", connection_id=connection_id) if connection_id else url_for(".new")
-        )
-        return redirect(again, 303)
+        return redirect(url_for(".new_keys", connection_id=connection_id), 303)
     flash(f"{row.label} is connected.")
     _prepare(row.tenant_id, row.id)
     return redirect(f"{url_for('.show')}#{row.id}", 303)
@@ -220,8 +237,10 @@ def _leave_for(
             connection_id=connection_id,
         )
     except flow.ConnectProblem as err:
+        if connection_id is None:
+            return _choose(Attempt(connector_name, label, login_url or "", str(err))), 422
         flash(str(err), "error")
-        return redirect(url_for(".show") if connection_id else url_for(".new"), 303)
+        return redirect(url_for(".show"), 303)
     page = render_template(
         "connections/going.html",
         address=address,

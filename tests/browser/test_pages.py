@@ -252,6 +252,7 @@ def test_account_is_connected_at_the_vendor(browser: webdriver.Chrome, site: Sit
     """From our form to the vendor's authorise page and back, under the policy that forbids foreign forms."""
     browser.get(f"{site.url}/connections/new")
     check(browser, "connect")
+    browser.find_element(By.CSS_SELECTOR, "#salesforce > summary").click()
     browser.find_element(By.ID, "label-salesforce").send_keys("Second org")
 
     press(browser, "Continue to Salesforce")
