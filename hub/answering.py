@@ -8,8 +8,9 @@ from typing import Final
 
 import redis
 
-from hub import log, metrics
+from hub import log, tally
 from hub.db.base import new_id
+from hub.tally import families
 
 _log = log.get(__name__)
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
@@ -47,7 +48,7 @@ def record(
 ) -> None:
     """Count a request, and write its one line in the log; ``began`` is of ``time.perf_counter``."""
     seconds = time.perf_counter() - began
-    metrics.observe(store, method=method, route=route, status=status, seconds=seconds)
+    tally.observe(store, families.HTTP_S, seconds, method, route, str(status))
     write = _log.debug if route in _QUIET else _log.info
     write(
         "request answered",

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         None,
         description="What a scraper of /metrics must send; without it only this machine may ask",
     )
+    metrics_connections: int = Field(
+        200, ge=0, description="How many connections have figures of their own in /metrics"
+    )
+    metrics_tenants: bool = Field(
+        default=False, description="Name the tenants of these connections in /metrics"
+    )
     lease_s: float = Field(
         60.0,
         gt=0,

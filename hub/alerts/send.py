@@ -21,19 +21,27 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
-from hub import log
+from hub import log, tally
 from hub.alerts import endpoints, mail, outbox, words
 from hub.alerts.mail import Mail, NotMailed
 from hub.alerts.outbox import Item
 from hub.alerts.outside import NoAnswer, NotAllowed, Outside
 from hub.context import Hub
 from hub.db import audit
-from hub.db.alerts import Alert, AlertSending, AlertType, SendingState, WebhookEndpoint
+from hub.db.alerts import (
+    Alert,
+    AlertSending,
+    AlertType,
+    Channel,
+    SendingState,
+    WebhookEndpoint,
+)
 from hub.db.base import now
 from hub.db.connections import Connection
 from hub.db.tenancy import TenantSession
 from hub.db.tenants import Tenant
 from hub.db.vault import Unreadable
+from hub.tally import families
 
 _LOG = log.get(__name__)
 #: Waits in seconds after the first, second … failure; after the last one it has failed for good.
@@ -158,6 +166,8 @@ def deliver(hub: Hub, taken: Taken, way: Outside, at: datetime) -> SendingState:
     ms = (time.monotonic() - began) * 1_000
     done = Try(round(ms, 1), tried.status, tried.problem, tried.is_final, tried.is_gone)
     state = _settle(hub, taken, done, at)
+    channel = Channel.WEBHOOK if letter.endpoint else Channel.MAIL
+    tally.count(hub.redis, families.ALERT_TRIES, channel.value, state.value)
     _LOG.info(
         "alert sent" if state is SendingState.SENT else "alert not sent",
         sending_id=taken.id,

@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import delete, exists, or_, select, text
 
 from connectors.registry import CONNECTORS, connector
-from hub import log
+from hub import log, tally
 from hub.alerts import judge, outbox
 from hub.alerts.judge import Told, Verdict
 from hub.alerts.outbox import Item
@@ -25,6 +25,7 @@ from hub.db.connections import CallCount, Connection, Health
 from hub.db.tenancy import TenantSession
 from hub.db.tenants import Tenant
 from hub.delivery.budget import Budget
+from hub.tally import families
 
 _LOG = log.get(__name__)
 _LOCK: Final = 7_201_463
@@ -140,6 +141,7 @@ def watch(hub: Hub, at: datetime, *, is_thorough: bool = True) -> list[Alert]:
         session.flush()
         written = outbox.write(hub, session, look.items, at)
     for alert in written:
+        tally.count(hub.redis, families.ALERTS, alert.type)
         _LOG.info(
             "alert written", alert_id=alert.id, type=alert.type, connection_id=alert.connection_id
         )

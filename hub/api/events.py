@@ -6,6 +6,7 @@ An answer of 202 is given after the commit: what it names is stored durably with
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from flask import Response, request
 from pydantic import Field
 from sqlalchemy import select, tuple_
 
-from hub import metrics
+from hub import tally
 from hub.api import auth, cloudevents, edge, limits, paging
 from hub.api.answers import (
     DeliveryLine,
@@ -34,6 +35,7 @@ from hub.db.events import StoredEvent
 from hub.db.keys import Scope
 from hub.delivery import plan
 from hub.delivery.plan import Accepted, Incoming
+from hub.tally import families
 from mappings.event import Bucket, Event, UrgencyLevel, Voicemail
 
 tag = edge.tag("events", "Voicemails as canonical events: post them, read what was taken.")
@@ -175,9 +177,12 @@ def answer_of(taken: Accepted) -> tuple[int, dict[str, Any]]:
 
 def accept(hub: Hub, tenant_id: str, events: Sequence[Event]) -> list[Accepted]:
     """Take checked events of a tenant and count them; answer i belongs to event i."""
+    began = time.perf_counter()
     taken = plan.accept(hub, tenant_id, [Incoming.of(event) for event in events])
+    mode = "one" if len(events) == 1 else "batch"
+    tally.observe(hub.redis, families.ACCEPT_S, time.perf_counter() - began, mode)
     for event, one in zip(events, taken, strict=True):
-        metrics.count("events", one.status, event.data.bucket.value)
+        tally.count(hub.redis, families.EVENTS, one.status, event.data.bucket.value)
     return taken
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TypeVar
 
 from connectors.errors import NeedsReconnect, Throttled, TokenExpired
 from connectors.record import Account
 from connectors.registry import connector
+from hub import tally
 from hub.context import Hub
 from hub.db.connections import Connection
 from hub.delivery import hook_address
@@ -16,6 +18,7 @@ from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget, Place
 from hub.delivery.remote_account import AccountKey
 from hub.oauth import tokens
+from hub.tally import families
 
 T = TypeVar("T")
 
@@ -95,12 +98,17 @@ class Line:
         self._places += self.budget.take(self._key, units, is_urgent=self.is_urgent)
 
     def _observe(self, status: int, headers: Mapping[str, str], ms: float) -> None:
-        del ms  # the drain measures the whole write
         self._leave()
+        self._count(status, ms)
         self.calls += 1
         self.last_status = status
         readings = connector(self.connection.connector).read_limits(status, headers)
         self.budget.observe(self._key, readings)
+
+    def _count(self, status: int, ms: float) -> None:
+        kind = str(status) if status == HTTPStatus.TOO_MANY_REQUESTS else f"{status // 100}xx"
+        which = (self.connection.connector, kind)
+        tally.observe(self.hub.redis, families.CALL_S, ms / 1_000, *which)
 
 
 def is_ours(err: Throttled) -> bool:

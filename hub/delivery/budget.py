@@ -22,13 +22,14 @@ import redis
 from connectors.errors import Throttled
 from connectors.record import Limit, LimitReading
 from connectors.registry import connector
-from hub import clock
+from hub import clock, tally
 from hub.context import Hub
 from hub.db.base import new_id
 from hub.db.connections import Connection
 from hub.delivery.call_counts import count, counted, per_slot, slots
 from hub.delivery.outlook import LimitOutlook, outlook_of
 from hub.delivery.remote_account import AccountKey, granted_of
+from hub.tally import families
 
 _LOWEST_FACTOR = 0.1
 #: After a refusal our rate grows by a tenth for each clean period, of at least this many seconds.
@@ -98,6 +99,8 @@ class Budget:
             self.leave(places)
             raise
         count(self._hub, key, units, self._clock())
+        for name, number in units.items():
+            tally.count(self._hub.redis, families.API_UNITS, key.connector, name, number=number)
         return places
 
     def leave(self, places: Iterable[Place]) -> None:

@@ -36,7 +36,7 @@ from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
 from hub.db.outcomes import OutcomePoll, RecordCheck, Source
 from hub.db.tenancy import TenantSession
-from hub.delivery import backoff, outcomes, record_checks, subscriptions
+from hub.delivery import backoff, outcomes, record_checks, subscriptions, turns
 from hub.delivery.account import Line, is_ours
 from hub.delivery.budget import Budget
 from hub.delivery.frugal import Frugal
@@ -153,13 +153,19 @@ def poll(hub: Hub, connection_id: str) -> Polled:
         vendor = _vendor(hub, connection)
         if vendor is None or not _may_ask(connection):
             return done
+        # A vendor that hangs must not hold more workers by polls than by drains.
+        turn = locks.enter_context(turns.turn(hub, connection, lines_up=False))
+        if not turn.is_mine:
+            done.is_busy = True
+            return done
         line = Line(hub, connection, Budget(hub))
         subscriptions.look_after(hub, line, vendor, cursor)
         record_checks.schedule(hub, connection, cursor)
         frugal = Frugal(line)
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until and _ask_some(hub, frugal, vendor, done):
-            pass
+            if turn.is_wanted():  # deliveries go first
+                break
         _rest(hub, frugal, cursor, done)
     return done
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from connectors.interface import HasPurposes
 from connectors.record import Closure
 from connectors.registry import connector
-from hub import log
+from hub import log, tally
 from hub.context import Hub
 from hub.db.base import new_id, now
 from hub.db.connections import Connection
@@ -29,6 +29,7 @@ from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
 from hub.db.outcomes import Kind, Outcome, Source
 from hub.db.tenancy import TenantSession
+from hub.tally import families
 
 _LOG = log.get(__name__)
 _LONGEST_WORD = 80
@@ -100,6 +101,7 @@ def record(
     said = _in_our_words(connection, closures)
     wanted = set(said) | set(reading.asked)
     noted: Counter[Kind] = Counter()
+    counted: Counter[tuple[Kind, bool]] = Counter()
     if not wanted:
         return noted
     with hub.tenant(connection.tenant_id) as session:
@@ -116,6 +118,7 @@ def record(
             for change in _changes(known, words, subject, reading):
                 _apply(session, subject, change, reading.source)
                 noted[change.said.kind] += 1
+                counted[change.said.kind, change.said.is_success] += 1
     if noted:
         _LOG.info(
             "outcomes noted",
@@ -123,6 +126,9 @@ def record(
             source=reading.source.value,
             **{kind.value: number for kind, number in noted.items()},
         )
+    for (kind, is_success), number in counted.items():
+        which = (connection.connector, kind.value, reading.source.value, str(is_success).lower())
+        tally.count(hub.redis, families.OUTCOMES, *which, number=number)
     return noted
 
 

@@ -12,15 +12,17 @@ handed to a connector here refuses every call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from sqlalchemy import select, update
 
-from connectors.errors import Throttled
+from connectors.errors import Rejected, Throttled
 from connectors.interface import Connector, NamesChanged, ReportsForAll
 from connectors.record import Account, KeyAuth, WebhookRequest
 from connectors.registry import UnknownConnector, connector
+from hub import tally
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection, Health
@@ -29,6 +31,7 @@ from hub.delivery import hook_address, outcome_polling, outcomes, record_checks,
 from hub.delivery.outcomes import Reading
 from hub.oauth import tokens
 from hub.settings import vendor_settings
+from hub.tally import families
 
 _MOST_ACCOUNTS = 50
 
@@ -52,9 +55,14 @@ def take(hub: Hub, connection_id: str, request: WebhookRequest) -> None:
     Raises Unknown, and Rejected when it is not the vendor's; nothing is kept then.
     """
     connection = _connection(hub, connection_id)
+    with _counted(hub, connection.connector if connection else None):
+        _take(hub, connection, request)
+
+
+def _take(hub: Hub, connection: Connection | None, request: WebhookRequest) -> None:
     vendor = _vendor(connection.connector) if connection else None
     if connection is None or vendor is None:
-        raise Unknown(connection_id)
+        raise Unknown
     token = ""
     if isinstance(vendor.oauth, KeyAuth):
         token = tokens.current(hub, connection.tenant_id, connection.id).value
@@ -73,6 +81,30 @@ def take_for_all(hub: Hub, connector_name: str, request: WebhookRequest) -> None
     Raises Unknown, and Rejected when it is not the vendor's; nothing is kept then.
     """
     vendor = _vendor(connector_name)
+    with _counted(hub, vendor.name if vendor else None):
+        _take_for_all(hub, connector_name, vendor, request)
+
+
+@contextmanager
+def _counted(hub: Hub, name: str | None) -> Iterator[None]:
+    """Count what becomes of a report."""
+    result = "failed"
+    try:
+        yield
+        result = "taken"
+    except Unknown:
+        result = "unknown"
+        raise
+    except Rejected:
+        result = "refused"
+        raise
+    finally:
+        tally.count(hub.redis, families.REPORTS, name or "unknown", result)
+
+
+def _take_for_all(
+    hub: Hub, connector_name: str, vendor: Connector | None, request: WebhookRequest
+) -> None:
     if not isinstance(vendor, ReportsForAll):
         raise Unknown(connector_name)
     request = replace(

@@ -30,7 +30,7 @@ from hub.db.base import now
 from hub.db.connections import Connection
 from hub.db.tenants import Tenant
 from hub.db.vault import KeyMissing
-from hub.delivery import pace, reserve, stopping
+from hub.delivery import counting, pace, reserve, stopping, turns
 from hub.delivery.account import Line, is_ours
 from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget
@@ -39,12 +39,11 @@ from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, 
 from hub.delivery.resolve import resolve
 from hub.delivery.settle import Report, hold_back, settle
 from hub.delivery.taken import Answer, ask
-from hub.delivery.verdicts import Settled, delivered, failed, look_again
+from hub.delivery.verdicts import Settled, delivered, failed, look_again, nothing_sent
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
 
 _LOG = log.get(__name__)
-_TURN_S = 20.0
 #: Nobody sleeps longer without looking: meanwhile a person may have granted more, or other rows may have come.
 _LONGEST_SLEEP_S = 300.0
 #: Rows of a job that are asked for at once.
@@ -83,13 +82,15 @@ def drain(hub: Hub, connection_id: str) -> Drained:
         taken = take_back(hub, tenant_id, connection_id, repeats=repeats)
         if taken:
             _LOG.warning("rows taken back", connection_id=connection_id, rows=taken)
+            counting.taken_back(hub, found, taken)
         if vendor is None:
             return done
-        until = time.monotonic() + _TURN_S
-        while _one_batch(hub, tenant_id, connection_id, done):
-            if time.monotonic() > until or stopping.is_asked():
-                done.has_more = True
-                break
+        with turns.turn(hub, found) as turn:
+            done.is_busy = not turn.is_mine
+            while turn.is_mine and _one_batch(hub, tenant_id, connection_id, done):
+                if turn.is_over() or stopping.is_asked():
+                    done.has_more = True
+                    break
     if done.has_more:
         wake(hub, [connection_id])
     return done
@@ -236,7 +237,7 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
         resolve(hub, line, batch)
     except ConnectorError as err:
         stopped_by = err
-        results = [failed(row, _nothing_sent(err)) for row in rows]
+        results = [failed(row, nothing_sent(err)) for row in rows]
     except SQLAlchemyError:
         raise  # our database is away; the rows are taken back when it is there again
     except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
@@ -294,7 +295,7 @@ def _ask_job(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[
         results = answer.results
     except ConnectorError as err:
         stopped_by = err
-        results = [failed(row, _nothing_sent(err)) for row in rows]
+        results = [failed(row, nothing_sent(err)) for row in rows]
     except SQLAlchemyError:
         raise  # our database is away; the rows are taken back when it is there again
     except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
@@ -312,13 +313,6 @@ def _defect(vendor: Connector, err: Exception) -> ContractBroken:
         "connector failed", connector=vendor.name, error=type(err).__name__, where=log.places(err)
     )
     return ContractBroken("The connector failed on the vendor's answer; we have been told.")
-
-
-def _nothing_sent(err: ConnectorError) -> ConnectorError:
-    """An answer lost while only looking things up leaves nothing uncertain."""
-    if isinstance(err, Uncertain):
-        return Unavailable(err.detail, code=err.code, status=err.status)
-    return err
 
 
 def _known_results(rows: Sequence[Claimed], batch: Batch) -> list[Settled]:

@@ -21,7 +21,7 @@ from hub.db.base import now
 from hub.db.connections import Connection, Health, RecordLink
 from hub.db.deliveries import State
 from hub.db.tenancy import TenantSession
-from hub.delivery import backoff
+from hub.delivery import backoff, counting
 from hub.delivery.build import Draft
 from hub.delivery.verdicts import Settled
 
@@ -53,7 +53,7 @@ from unnest(
 ) as s (id, state, due_at, attempt, is_uncertain, record_id, record_url, reason, reason_path,
         detail, candidates, forgets, job)
 where d.id = s.id and d.claim = %(claim)s and d.tenant_id = %(tenant_id)s
-returning d.id
+returning d.id, case when d.replay_id is null then extract(epoch from now() - d.created_at)::float end
 """
 
 _ATTEMPTS = """
@@ -94,11 +94,8 @@ def settle(
     """Store all results; gives how many rows were still ours."""
     tenant_id = report.connection.tenant_id
     with hub.tenant(tenant_id) as session:
-        mine = set(
-            session.connection()
-            .exec_driver_sql(_SETTLE, _row_values(hub, report, results))
-            .scalars()
-        )
+        settled = session.connection().exec_driver_sql(_SETTLE, _row_values(hub, report, results))
+        mine: dict[str, float | None] = dict(settled.tuples().all())
         ours = [one for one in results if one.row.id in mine]
         tried = [one for one in ours if one.is_told]
         if tried:
@@ -111,6 +108,8 @@ def settle(
         _forget_gone(session, report.connection, ours, drafts)
         if tried:
             _audit(session, report, tried)
+    counting.batch(hub, report.connection, ours, calls=report.calls, ms=report.ms)
+    counting.delivered(hub, report.connection, [(one.row, mine[one.row.id]) for one in done])
     return len(mine)
 
 
@@ -288,6 +287,7 @@ def hold_back(hub: Hub, connection: Connection, err: ConnectorError) -> float:
             current.health, current.health_at = Health.DEGRADED.value, now()
         if current.health == Health.DEGRADED.value:
             current.health_reason = err.detail
+    counting.back_off(hub, connection, err)
     _LOG.warning(
         "connection held back",
         connection_id=connection.id,

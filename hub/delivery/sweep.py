@@ -6,23 +6,27 @@ is over), and so makes everything that Redis holds for deliveries dispensable.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from datetime import datetime
 
+import redis
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, and_, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub import log
+from hub import clock, log
 from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
-from hub.delivery import outcome_polling, replays
+from hub.delivery import counting, outcome_polling, replays
 from hub.delivery.wake import wake
 
 _LOG = log.get(__name__)
 _LOCK = 7_201_462
+#: The key in Redis that holds when the last round ended.
+SWEPT = "sweep:at"
 #: Polls and replays are looked after less often than drains: nobody waits for them.
 _POLLS_EVERY_S = 5.0
 
@@ -88,6 +92,14 @@ def run(hub: Hub, stop: threading.Event) -> None:
         stop.wait(hub.settings.sweep_s)
 
 
+def _sweep_once(hub: Hub) -> None:
+    began = time.monotonic()
+    found = sweep(hub)
+    counting.swept(hub, len(found), time.monotonic() - began)
+    with contextlib.suppress(redis.RedisError):  # that it is away is seen elsewhere
+        hub.redis.set(SWEPT, clock.seconds())
+
+
 def _run_with_lock(hub: Hub, stop: threading.Event) -> None:
     with hub.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as lock:
         has_lock = lock.execute(
@@ -98,7 +110,7 @@ def _run_with_lock(hub: Hub, stop: threading.Event) -> None:
         polled_at = -_POLLS_EVERY_S
         try:
             while not stop.is_set():
-                sweep(hub)
+                _sweep_once(hub)
                 if time.monotonic() - polled_at >= _POLLS_EVERY_S:
                     polled_at = time.monotonic()
                     outcome_polling.ring(hub)

@@ -87,6 +87,13 @@ def failed(row: Claimed, err: ConnectorError) -> Settled:
     return _parked(row, err)
 
 
+def nothing_sent(err: ConnectorError) -> ConnectorError:
+    """Give the error for rows of which nothing was sent: an answer lost while looking up leaves nothing uncertain."""
+    if isinstance(err, Uncertain):
+        return Unavailable(err.detail, code=err.code, status=err.status)
+    return err
+
+
 def answered(row: Claimed, err: ConnectorError) -> Settled:
     """Decide what happens to a row of whose fate the vendor's job has told: the job is done with it.
 

@@ -23,13 +23,14 @@ from sqlalchemy import or_, select, true, update
 from connectors.errors import NeedsReconnect, Unavailable
 from connectors.record import OAuth
 from connectors.registry import connector
-from hub import log
+from hub import log, tally
 from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, Health
 from hub.db.vault import KeyMissing, Unreadable
 from hub.oauth.client import NotSetUp, TokenRefused, VendorSilent, WrongHost, vendor_client
+from hub.tally import families
 
 _LOG = log.get(__name__)
 _MARGIN_S = 120.0
@@ -172,6 +173,7 @@ def _refresh(hub: Hub, connection: Connection, refused_version: int | None) -> T
 
 def _later(hub: Hub, connection: Connection, refused_version: int | None, err: Exception) -> Token:
     _cool_down(hub, connection)
+    tally.count(hub.redis, families.TOKENS, connection.connector, "deferred")
     if _is_alive(connection, refused_version):
         return _opened(hub, connection)
     raise Unavailable(f"The token of {connection.label} could not be refreshed: {err}") from err
@@ -209,6 +211,7 @@ def _store_refreshed(hub: Hub, connection: Connection, answer: dict[str, Any]) -
                 facts={"version": connection.token_version + 1},
             )
     _LOG.info("token refreshed", connection_id=connection.id, connector=connection.connector)
+    tally.count(hub.redis, families.TOKENS, connection.connector, "refreshed")
     return _opened(hub, _read(hub, connection.tenant_id, connection.id))
 
 
@@ -225,6 +228,7 @@ def _refused(
     mark_needs_reconnect(
         hub, connection.tenant_id, connection.id, reason, version=connection.token_version
     )
+    tally.count(hub.redis, families.TOKENS, connection.connector, "refused")
     raise NeedsReconnect(reason, code=err.code) from err
 
 

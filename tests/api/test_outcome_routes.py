@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from connectors.record import Closure, RecordId
 from hub import metrics
 from hub.db.audit import AuditRow
-from hub.db.outcomes import RecordCheck
+from hub.db.base import now
+from hub.db.connections import Connection
+from hub.db.deliveries import Delivery
+from hub.db.outcomes import RecordCheck, Source
 from hub.db.subscriptions import HeldSubscription
+from hub.delivery.outcomes import Reading, record
 from tests.api.calling import Program
 from tests.conftest import Company
 from tests.delivery.judged import Story
@@ -130,9 +136,16 @@ def test_what_paged_nobody_cannot_be_called_false(caller: Program, story: Story)
 
 def test_outcomes_are_among_the_metrics(caller: Program, story: Story) -> None:
     """By vendor, kind, source and success; and what is still to be asked."""
-    metrics._SEEN.clear()
+    metrics.forget(caller.hub)
     crm = (story.connection("salesforce"), "Task")
-    story.voicemail(AT, to=crm, closed=timedelta(minutes=4))
+    event_id = story.voicemail(AT, to=crm)
+    with caller.hub.tenant(caller.tenant_id) as session:
+        connection = session.scalars(select(Connection).where(Connection.id == crm[0])).one()
+        record_id = session.scalars(
+            select(Delivery.record_id).where(Delivery.event_id == event_id)
+        ).one()
+    closure = Closure(RecordId("Task", str(record_id)), AT + timedelta(minutes=4), "Done")
+    record(caller.hub, connection, [closure], Reading(Source.POLL, now()))
     with caller.hub.tenant(caller.tenant_id) as session:
         session.add(RecordCheck(connection_id=crm[0], object="Task", record_id="1", wanted_at=AT))
         session.add(HeldSubscription(connection_id=crm[0], url="-", problem="It was refused."))
