@@ -30,7 +30,7 @@ LEAST_S = 0.25
 TARGET_S = 300.0
 #: The part of the target that may go by before a row is sent; the rest is for the call, a retry, and the next step.
 _PART_OF_TARGET = 2 / 3
-MOST_URGENT_S = 22.0
+MOST_URGENT_S = 20.0
 MOST_STRETCHED_S = 900.0
 _EASY, _FULL, _FULL_URGENT, _STRETCH = 0.2, 0.5, 0.8, 2.5
 
@@ -41,10 +41,6 @@ class Pace:
 
     ordinary_s: float = LEAST_S
     urgent_s: float = 0.0
-
-    def wait_s(self, *, is_urgent: bool) -> float:
-        """Give the wait of such a row."""
-        return self.urgent_s if is_urgent else self.ordinary_s
 
 
 def most_s(tenant_settings: Mapping[str, Any]) -> float:
