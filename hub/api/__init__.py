@@ -27,6 +27,7 @@ from hub.api import (
     outcomes,
     probes,
     problems,
+    replays,
     schemas,
     webhooks,
 )
@@ -35,6 +36,7 @@ from hub.context import Hub
 _TAGS = (
     events,
     deliveries,
+    replays,
     mappings,
     connections,
     webhooks,

@@ -125,6 +125,7 @@ class DeliveryLine(Answer):
     reason: str | None
     reason_path: str | None = Field(description="Place in the mapping that the reason is about")
     decided_by: str | None
+    replay_id: str | None = Field(description="The latest replay that it was put into")
 
     @classmethod
     def of(cls, row: Delivery) -> DeliveryLine:

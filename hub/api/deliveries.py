@@ -49,6 +49,7 @@ class DeliveryFilter(Paged):
     connection_id: Plain | None = None
     event_id: Plain | None = Field(None, description="Our id of the event (evt_…)")
     mapping_id: Plain | None = None
+    replay_id: Plain | None = Field(None, description="In this replay, unless a later one has it")
     since: Moment | None = Field(None, description="Planned at or after")
     until: Moment | None = Field(None, description="Planned before")
 
@@ -74,7 +75,24 @@ class ReplayOne(Body):
         return {} if value is None else value
 
 
-class ReplayMany(Body):
+class Chosen(Body):
+    """Which deliveries are meant; all that is given must hold."""
+
+    delivery_ids: list[str] = Field(default_factory=list, max_length=1_000)
+    event_id: Plain | None = None
+    state: State | None = None
+    connection_id: Plain | None = None
+    mapping_id: Plain | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def selection(self) -> Selection:
+        """Give what is to be sent again."""
+        chosen = self.model_dump(include=set(Chosen.model_fields) - {"delivery_ids"})
+        return Selection(delivery_ids=tuple(self.delivery_ids), **chosen)
+
+
+class ReplayMany(Chosen):
     """Which deliveries to send again; all that is given must hold, and something must be given.
 
     Times are of the last change of the row. Rows in a worker's hands and held rows are left alone.
@@ -83,19 +101,7 @@ class ReplayMany(Body):
     version: Literal["kept", "newest"] = Field(
         "kept", description="Render by the version they were planned by, or the published one"
     )
-    delivery_ids: list[str] = Field(default_factory=list, max_length=1_000)
-    event_id: Plain | None = None
-    state: State | None = None
-    connection_id: Plain | None = None
-    mapping_id: Plain | None = None
-    since: Moment | None = None
-    until: Moment | None = None
     dry_run: bool = Field(False, description="Only count")
-
-    def selection(self) -> Selection:
-        """Give what is to be sent again."""
-        chosen = self.model_dump(exclude={"version", "dry_run", "delivery_ids"})
-        return Selection(delivery_ids=tuple(self.delivery_ids), **chosen)
 
 
 class Choice(Body):
@@ -121,6 +127,7 @@ def list_deliveries(query: DeliveryFilter) -> Response:
             (Delivery.connection_id, query.connection_id),
             (Delivery.event_id, query.event_id),
             (Delivery.mapping_id, query.mapping_id),
+            (Delivery.replay_id, query.replay_id),
         ):
             if value is not None:
                 wanted = wanted.where(column == str(value))
@@ -173,7 +180,10 @@ def replay_delivery(path: DeliveryAddress, body: ReplayOne) -> Response:
 @tag.post(
     "/v1/deliveries/replay",
     summary="Send a selection again",
-    description="Count first with `dry_run`. Every write keeps its key: no record is made twice.",
+    description=(
+        "Count first with `dry_run`. Every write keeps its key: no record is made twice. This makes a replay, which "
+        "`Location` leads to; `POST /v1/replays` says more of it."
+    ),
     security=edge.secured(Scope.DELIVERIES_WRITE),
     responses=edge.says(
         {
@@ -187,20 +197,19 @@ def replay_delivery(path: DeliveryAddress, body: ReplayOne) -> Response:
 def replay_deliveries(body: ReplayMany) -> Response:
     """Put the selected deliveries back to waiting, or only count them."""
     hub, holder = auth.the_hub(), auth.holder()
+    chosen = body.selection()
+    headers = {}
     try:
-        if body.dry_run:
-            count = replays.count(hub, holder.tenant_id, body.selection())
-        else:
-            count = replays.replay(
-                hub,
-                holder.tenant_id,
-                body.selection(),
-                version=body.version,
-                actor=holder.actor,
+        count = replays.count(hub, holder.tenant_id, chosen, body.version)
+        if count and not body.dry_run:
+            made = replays.begin(
+                hub, holder.tenant_id, chosen, version=body.version, actor=holder.actor
             )
+            count, headers = made.counted, {"Location": f"/v1/replays/{made.id}"}
     except replays.TooWide as err:
         raise Refused("invalid", str(err)) from None
-    return edge.sent(Replayed(count=count, dry_run=body.dry_run), 200 if body.dry_run else 202)
+    status = 200 if body.dry_run else 202
+    return edge.sent(Replayed(count=count, dry_run=body.dry_run), status, headers)
 
 
 @tag.post(

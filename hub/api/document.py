@@ -14,6 +14,7 @@ from hub.api import edge
 from hub.api.deliveries import Choice, ReplayMany, ReplayOne
 from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
 from hub.api.outcomes import NewPageVerdict
+from hub.api.replays import NewReplay
 from hub.api.webhooks import ChangedWebhook, NewWebhook
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
@@ -24,6 +25,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     CheckedDraft,
     NewMapping,
     NewPageVerdict,
+    NewReplay,
     ChangedWebhook,
     NewWebhook,
 )

@@ -18,15 +18,12 @@ from connectors.record import Write
 from connectors.registry import UnknownConnector, connector
 from hub.context import Hub
 from hub.db.connections import Connection, Health
-from hub.db.deliveries import Delivery, State
+from hub.db.deliveries import Delivery
 from hub.db.tenancy import TenantSession
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.delivery.reserve import KEPT, left_to_replays
-from hub.delivery.selection import Selection, Version, check
-
-#: While they are in these states, what hangs on them waits.
-_STOPPED = (State.PARKED, State.REJECTED, State.DROPPED, State.HELD)
+from hub.delivery.selection import STOPPED, Selection, Version, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ def _will_wait(session: TenantSession, chosen: Select[str]) -> int:
             .join(parent, parent.id == wanted.c.parent_id)
             .where(
                 parent.record_id.is_(None),
-                parent.state.in_([one.value for one in _STOPPED]),
+                parent.state.in_([one.value for one in STOPPED]),
                 parent.id.not_in(chosen),
             )
         )

@@ -26,7 +26,7 @@ from hub.db.deliveries import Delivery, State
 from hub.db.replays import Replay, ReplayState
 from hub.db.tenancy import TenantSession
 from hub.delivery import marking, stopping
-from hub.delivery.selection import Selection, Version, version_of
+from hub.delivery.selection import STOPPED, Selection, Version, version_of
 from hub.delivery.wake import QUEUE, wake
 
 _LOG = log.get(__name__)
@@ -35,7 +35,6 @@ _JOB_S = 120
 _FLAG_S = 30
 #: Nobody is at work on what was not touched for so long.
 _FORSAKEN = timedelta(seconds=5)
-_PARENT_STOPPED = (State.PARKED, State.REJECTED, State.DROPPED, State.HELD)
 
 
 class NoSuchReplay(LookupError):
@@ -157,7 +156,7 @@ def _say_what_is_awaited(session: TenantSession, replay_id: str) -> None:
             select(Delivery.id, Delivery.step, Delivery.state).where(
                 Delivery.id.in_(wanted),
                 Delivery.record_id.is_(None),
-                Delivery.state.in_([one.value for one in _PARENT_STOPPED]),
+                Delivery.state.in_([one.value for one in STOPPED]),
             )
         )
     }

@@ -22,6 +22,9 @@ Version = Literal["kept", "newest"] | int
 #: Rows in these states may be sent again; ``sending`` rows are in a worker's hands, ``held`` ones wait for a person.
 REPLAYABLE = (State.PARKED, State.DELIVERED, State.DROPPED, State.REJECTED, State.WAITING)
 
+#: While a step is in one of these, what hangs on its record waits for a person.
+STOPPED = (State.PARKED, State.REJECTED, State.DROPPED, State.HELD)
+
 
 class TooWide(ValueError):
     """A selection that nothing narrows."""
