@@ -131,7 +131,8 @@ def test_presets_render_the_voicemails_they_are_for(connector, preset, zone):
     # A text goes only to callers who agreed to texts.
     bare["callback"] = {"sms_consent": True}
     count = 0
-    for facts in (full, bare):
+    unknown = [facts | {"caller": {}} for facts in (full, bare)]
+    for facts in (full, bare, *unknown):
         for bucket in Bucket:
             facts["bucket"] = bucket.value
             if compiled.matches(facts):
