@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hub.api import edge
+from hub.api.connections import ChangedConnection
 from hub.api.deliveries import Choice, ReplayMany, ReplayOne
 from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
 from hub.api.outcomes import NewPageVerdict
@@ -21,6 +22,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     Choice,
     ReplayMany,
     ReplayOne,
+    ChangedConnection,
     ChangedMapping,
     CheckedDraft,
     NewMapping,
