@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import requests
+
 from connectors.errors import ConnectorError, ContractBroken, Rejected, Throttled
 from connectors.record import JSON, Outcome, RecordId, Write
 from connectors.salesforce import soql
-from connectors.salesforce.calls import Calls
+from connectors.salesforce.calls import API_VERSION, Calls
 from connectors.salesforce.lookup import KEY_FIELD
 from connectors.salesforce.refusals import record_url, refused_record
 
@@ -30,17 +32,27 @@ class UnsortedError(Throttled):
 def write(calls: Calls, base_url: str, writes: Sequence[Write]) -> list[Outcome]:
     """Give outcome i for write i; raises the error that holds for the whole batch.
 
-    Records that are known are updated by their id in one call, the others upserted by our key in
-    another. When only the second call fails, its rows carry the error: the first are written.
+    Records that are known are updated by their id, the others upserted by our key; where a batch has both, one
+    call takes them. What Salesforce refuses as a whole is sent again by itself, to find the bad rows. When only
+    that fails, its rows carry the error: the others are written.
     """
-    updates = [place for place, one in enumerate(writes) if one.record_id is not None]
-    upserts = [place for place, one in enumerate(writes) if one.record_id is None]
+    parts = [
+        (places, _Batch(calls, base_url, writes[places[0]].object, is_update=is_update))
+        for is_update in (False, True)
+        if (
+            places := [
+                at for at, one in enumerate(writes) if (one.record_id is not None) is is_update
+            ]
+        )
+    ]
     outcomes: list[Outcome | None] = [None] * len(writes)
-    done_before = False
-    for places, is_update in ((upserts, False), (updates, True)):
-        if not places:
+    for taken, told in _together(calls, writes, parts).items():
+        for place, answer in zip(taken, told, strict=True):
+            outcomes[place] = answer
+    done_before = any(outcomes)
+    for places, batch in parts:
+        if outcomes[places[0]] is not None:
             continue
-        batch = _Batch(calls, base_url, writes[places[0]].object, is_update=is_update)
         try:
             answers = batch.send([writes[place] for place in places])
         except ConnectorError as err:
@@ -51,6 +63,49 @@ def write(calls: Calls, base_url: str, writes: Sequence[Write]) -> list[Outcome]
         for place, answer in zip(places, answers, strict=True):
             outcomes[place] = answer
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _together(
+    calls: Calls, writes: Sequence[Write], parts: Sequence[tuple[Sequence[int], _Batch]]
+) -> dict[tuple[int, ...], list[Outcome]]:
+    """Send both kinds of records in one call; gives the outcomes of those kinds that Salesforce took.
+
+    Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.api_rest.meta/api_rest/
+    resources_composite_composite_post.htm: the series counts as a single call (2026-11-22).
+    """
+    if len(parts) == 1:
+        return {}
+    merged = [batch.merged([writes[place] for place in places]) for places, batch in parts]
+    body = {
+        "allOrNone": False,
+        "compositeRequest": [
+            {
+                "method": "PATCH",
+                "url": f"/services/data/v{API_VERSION}/{batch.path}",
+                "referenceId": f"part{at}",
+                "body": {"allOrNone": False, "records": list(records.values())},
+            }
+            for at, ((_, batch), records) in enumerate(zip(parts, merged, strict=True))
+        ],
+    }
+    try:
+        answer = calls.write("POST", "composite", body)
+    except Rejected:
+        return {}  # nothing was written; each kind says for itself what is wrong
+    said = answer.get("compositeResponse") if isinstance(answer, Mapping) else None
+    if not isinstance(said, list) or len(said) != len(parts):
+        raise ContractBroken(
+            "Salesforce did not answer both parts of a batch.", code="answer_length"
+        )
+    found = {}
+    for (places, batch), records, one in zip(parts, merged, said, strict=True):
+        if not isinstance(one, Mapping) or not isinstance(one.get("httpStatusCode"), int):
+            raise ContractBroken("Salesforce answered a part of a batch without a status.")
+        if one["httpStatusCode"] == requests.codes.ok:
+            answers = batch.read(one.get("body"), list(records.values()))
+            by_name = dict(zip(records, answers, strict=True))
+            found[tuple(places)] = batch.shared([writes[place] for place in places], by_name)
+    return found
 
 
 def checked_name(object_name: str) -> str:
@@ -86,11 +141,27 @@ class _Batch:
 
         Salesforce refuses all rows of a collection that share an external id or a record id.
         """
+        merged = self.merged(writes)
+        return self.shared(
+            writes, dict(zip(merged, self._send(list(merged.values())), strict=True))
+        )
+
+    @property
+    def path(self) -> str:
+        """The resource that takes these records, below ``/services/data/vXX.X/``."""
+        return "composite/sobjects" + ("" if self._is_update else f"/{self._object}/{KEY_FIELD}")
+
+    def merged(self, writes: Sequence[Write]) -> dict[str, dict[str, Any]]:
+        """Give one record for all rows of the same key or id, by that."""
         merged: dict[str, dict[str, Any]] = {}
         for one in writes:
             name = one.record_id or one.key
             merged.setdefault(name, self._record(one)).update(_values(one.fields))
-        answers = dict(zip(merged, self._send(list(merged.values())), strict=True))
+        return merged
+
+    @staticmethod
+    def shared(writes: Sequence[Write], answers: Mapping[str, Outcome]) -> list[Outcome]:
+        """Give each write the outcome of its record; only the first made it."""
         outcomes: list[Outcome] = []
         seen: set[str] = set()
         for one in writes:
@@ -111,15 +182,16 @@ class _Batch:
             text = "The rest of the batch is sent later."
             return [Outcome(error=UnsortedError(text, retry_after_s=1.0))] * len(records)
         self._sent += 1
-        path = "composite/sobjects"
-        if not self._is_update:
-            path += f"/{self._object}/{KEY_FIELD}"
         try:
             answer = self._calls.write(
-                "PATCH", path, {"allOrNone": False, "records": list(records)}
+                "PATCH", self.path, {"allOrNone": False, "records": list(records)}
             )
         except Rejected as err:
             return self._apart(records, err)
+        return self.read(answer, records)
+
+    def read(self, answer: Any, records: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Give the outcome of each record; raises ContractBroken when they are not all answered."""
         if not isinstance(answer, list) or len(answer) != len(records):
             raise ContractBroken(
                 "Salesforce did not answer every record of a batch.", code="answer_length"

@@ -134,6 +134,7 @@ class _Routes:
             (f"{_DATA}/sobjects/<name>/<record_id>", "GET", self._read),
             (f"{_DATA}/sobjects/<name>/<record_id>", "PATCH", self._change),
             (f"{_DATA}/sobjects/<name>/<record_id>", "DELETE", self._remove),
+            (f"{_DATA}/composite", "POST", self._composite),
             (collections, "POST", self._create_many),
             (collections, "PATCH", self._update_many),
             (f"{collections}/<name>/<external>", "PATCH", self._upsert_many),
@@ -242,15 +243,49 @@ class _Routes:
         rows = batch.records(object_body())
         return self._each(rows, batch.upserting(self._org(grant), name, external, rows))
 
+    def _composite(self, grant: Grant) -> Response:
+        """Carry out changes of collections one after the other; each is answered for itself.
+
+        Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.api_rest.meta/api_rest/
+        resources_composite_composite_post.htm (2026-11-22)
+        """
+        answers = []
+        for part in batch.parts(object_body()):
+            try:
+                name, external = part.upserts or ("", "")
+                rows = batch.records(part.body)
+                org = self._org(grant)
+                write = (
+                    batch.upserting(org, name, external, rows)
+                    if part.upserts
+                    else batch.updating(org)
+                )
+                said, status = self._written(rows, write, part.body), 200
+            except Refused as err:
+                said, status = [{"message": err.message, "errorCode": err.code}], err.status
+            answers.append(
+                {
+                    "body": said,
+                    "httpHeaders": {},
+                    "httpStatusCode": status,
+                    "referenceId": part.reference,
+                }
+            )
+        return answer_json({"compositeResponse": answers})
+
     def _each(self, rows: Sequence[batch.Row], write: batch.WriteRow) -> Response:
-        answers = batch.write_each(
+        return answer_json(self._written(rows, write, object_body()))
+
+    def _written(
+        self, rows: Sequence[batch.Row], write: batch.WriteRow, body: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        return batch.write_each(
             self._sandbox.store,
             rows,
             write,
-            is_all_or_none=bool(object_body().get("allOrNone")),
+            is_all_or_none=bool(body.get("allOrNone")),
             refused=self._sandbox.refused_row(),
         )
-        return answer_json(answers)
 
     # Queries.
 

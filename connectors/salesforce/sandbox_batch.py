@@ -6,7 +6,9 @@ Source: https://developer.salesforce.com/docs/platform/api-rest/guide/resources-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.salesforce.sandbox_org import Org, Refused, RowError
@@ -18,6 +20,11 @@ WriteRow = Callable[[Row], dict[str, Any]]
 #: Objects that only a user with set-up rights may write.
 SETUP_OBJECTS = frozenset({"FieldPermissions", "PermissionSetAssignment"})
 _MAX_RECORDS = 200
+#: A composite request takes 25 parts, five of which may be queries or collections.
+_MAX_COLLECTIONS = 5
+_COLLECTION = re.compile(
+    r"/services/data/v\d+\.0/composite/sobjects(?:/(?P<name>\w+)/(?P<external>\w+))?"
+)
 
 
 def records(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -30,6 +37,34 @@ def records(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     for row in found:
         if not isinstance(row, dict) or not type_of(row):
             raise Refused(400, "INVALID_INPUT", "attributes.type must be given for each record")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One change of a collection within a composite request; ``upserts`` names object and external id."""
+
+    reference: str
+    body: Mapping[str, Any]
+    upserts: tuple[str, str] | None
+
+
+def parts(body: Mapping[str, Any]) -> list[Part]:
+    """Read the parts of a composite request; raises Refused for what this sandbox does not know."""
+    asked = body.get("compositeRequest")
+    if not isinstance(asked, list) or not 0 < len(asked) <= _MAX_COLLECTIONS:
+        raise Refused(400, "INVALID_INPUT", "compositeRequest must hold 1 to 5 collections")
+    found = []
+    for one in asked:
+        match = _COLLECTION.fullmatch(str(one.get("url"))) if isinstance(one, dict) else None
+        reference = one.get("referenceId") if isinstance(one, dict) else None
+        if match is None or one.get("method") != "PATCH" or not isinstance(reference, str):
+            raise Refused(400, "INVALID_INPUT", "only changes of collections are known here")
+        inner = one.get("body")
+        upserts = (match["name"], match["external"]) if match["name"] else None
+        found.append(Part(reference, inner if isinstance(inner, dict) else {}, upserts))
+    if len({part.reference for part in found}) < len(found):
+        raise Refused(400, "INVALID_INPUT", "referenceId must be unique")
     return found
 
 

@@ -55,6 +55,10 @@ def _api(box, account) -> Iterator[httpx.Client]:
     box.clear_faults()
 
 
+#: The id of an account that is not there.
+NOBODY = "001bm00000Nobody00"
+
+
 def _key() -> str:
     return uuid.uuid4().hex
 
@@ -167,10 +171,35 @@ def test_a_missing_key_field_is_told(account):
     assert outcome.error.code == "key_field_missing"
 
 
-def test_the_second_call_of_a_batch_fails_alone(box, account, api):
-    """New records are written although the update of the known ones was refused for now."""
+def test_new_and_known_records_cost_one_call(box, account):
+    """Both kinds go in one request, which counts once; outcomes stay with their writes."""
     (known,) = SALESFORCE.write(account, [_lead()])
     update = Write(_key(), "Lead", {"Title": "Owner"}, known.record.id)
+    calls = []
+
+    outcomes = SALESFORCE.write(
+        replace(account, spend=lambda **units: calls.append(units)), [_lead(), update, _lead()]
+    )
+
+    assert calls == [{"requests": 1}]
+    assert [outcome.is_new for outcome in outcomes] == [True, False, True]
+    assert outcomes[1].record.id == known.record.id
+
+
+def test_what_is_refused_as_a_whole_does_not_keep_the_other_kind_back(account):
+    """The object has no key field, so nothing new can be written; the known record is changed all the same."""
+    made = SALESFORCE.write(account, [Write(_key(), "Account", {"Name": "W"}, NOBODY)])
+    both = SALESFORCE.write(
+        account,
+        [Write(_key(), "Account", {"Name": "W"}), Write(_key(), "Account", {"Name": "W"}, NOBODY)],
+    )
+
+    assert both[0].error.code == "key_field_missing"
+    assert both[1].error.code == made[0].error.code
+
+
+def test_the_second_call_of_a_batch_fails_alone(account):
+    """Known records are changed although the new ones, refused as a whole, find no budget to be sent apart."""
     calls = []
 
     def spend(**units: int) -> None:
@@ -178,10 +207,13 @@ def test_the_second_call_of_a_batch_fails_alone(box, account, api):
         if len(calls) > 1:
             raise Throttled("the budget is spent", retry_after_s=60)
 
-    outcomes = SALESFORCE.write(replace(account, spend=spend), [update, _lead(), _lead()])
+    outcomes = SALESFORCE.write(
+        replace(account, spend=spend),
+        [Write(_key(), "Account", {"Name": "W"}), Write(_key(), "Account", {"Name": "W"}, NOBODY)],
+    )
 
     assert isinstance(outcomes[0].error, Throttled)
-    assert [outcome.error for outcome in outcomes[1:]] == [None, None]
+    assert isinstance(outcomes[1].error, Rejected)
 
 
 def test_multi_select_values_are_joined(box, account):
