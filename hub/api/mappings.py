@@ -133,7 +133,7 @@ def get_mapping(path: MappingAddress) -> Response:
 def check_mapping(body: CheckedDraft) -> Response:
     """Check a mapping."""
     _, problems = _checked(body, body.connection_id)
-    return edge.sent(Checked(is_ok=_is_ok(problems), problems=[_shown(one) for one in problems]))
+    return edge.sent(Checked(is_ok=_is_ok(problems), problems=[shown(one) for one in problems]))
 
 
 @tag.post(
@@ -193,7 +193,7 @@ def _save(
         raise Refused("conflict", str(err)) from None
     except LookupError as err:
         raise Refused("not-found", str(err)) from None
-    return SavedMapping(mapping=_full(row.id), warnings=[_shown(one) for one in problems])
+    return SavedMapping(mapping=_full(row.id), warnings=[shown(one) for one in problems])
 
 
 def _checked(body: Draft, connection_id: str | None) -> tuple[dict[str, Any], Sequence[Problem]]:
@@ -217,7 +217,8 @@ def _is_ok(problems: Sequence[Problem]) -> bool:
     return all(one.severity != "error" for one in problems)
 
 
-def _shown(problem: Problem) -> MappingProblem:
+def shown(problem: Problem) -> MappingProblem:
+    """Give a problem of a mapping as the API tells it."""
     return MappingProblem(
         pointer=problem.pointer,
         path=problem.path,

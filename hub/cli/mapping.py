@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hub.context import Hub
     from hub.db.mappings import FieldMapping
     from hub.db.tenancy import TenantSession
+    from hub.delivery.usual_mappings import Offers
 
 __all__ = ["mapping"]
 
@@ -143,6 +145,90 @@ def publish(name: str, number: int, tenant: str | None) -> None:
         except LookupError as err:
             raise Refused(str(err)) from err
     say(f'Version {number} of "{row.name}" is published.')
+
+
+@mapping.command()
+@click.argument("connection_id", required=False)
+@_TENANT
+@click.option("--dry-run", is_flag=True, help="Only say what would be made.")
+@click.option("--also", is_flag=True, help="Also when another account has its role already.")
+@json_option
+@click.pass_context
+def playbook(
+    ctx: click.Context,
+    connection_id: str | None,
+    tenant: str | None,
+    *,
+    dry_run: bool,
+    also: bool,
+    as_json: bool,
+) -> None:
+    """Set up the usual mappings of the tenant's trade for the account CONNECTION_ID, or for all accounts.
+
+    They are checked against the account; doing it again changes nothing. Exit code 1 when one does not fit.
+
+    \b
+    Examples:
+      afterbeep mapping playbook --dry-run
+      afterbeep mapping playbook con_01jd3f6g7h8j9kamnbpcqdrset
+    """
+    from hub.cli.opening import opened, tenant_id
+    from hub.db.mappings import NameTaken
+    from hub.delivery import usual_mappings
+
+    with opened() as hub:
+        chosen = tenant_id(hub, tenant)
+        wanted = [connection_id] if connection_id else _connections(hub, chosen)
+        try:
+            found = [
+                usual_mappings.offers(hub, chosen, one, also=also)
+                if dry_run
+                else usual_mappings.set_up(hub, chosen, one, actor="command", also=also)
+                for one in wanted
+            ]
+        except (LookupError, NameTaken) as err:
+            raise Refused(str(err)) from None
+    rows = [
+        (one.name, ", ".join(one.buckets), ", ".join(one.objects), one.state, one.mapping_id)
+        for each in found
+        for one in each.items
+    ]
+    put_rows(("Name", "Buckets", "Objects", "State", "Mapping id"), rows, as_json=as_json)
+    _tell(found)
+    if any(one.state == "wrong" for each in found for one in each.items):
+        ctx.exit(1)
+
+
+def _tell(found: Sequence[Offers]) -> None:
+    """Say what the table cannot: what is wrong, who else does it, and what nobody does."""
+    for each in found:
+        if each.taken_by:
+            say(
+                f"{each.connection_id}: {each.taken_by} does this already; --also makes both do it."
+            )
+        for one in each.items:
+            for problem in one.problems:
+                say(f"{one.name}: {problem.severity}: {problem}")
+        for old in each.relieved:
+            left = ", ".join(old.buckets)
+            say(f"{old.name} is left with {left}." if left else f"{old.name} is turned off.")
+    if found and found[-1].gaps:
+        say(
+            f"No account keeps a record of: {', '.join(found[-1].gaps)}. Connect a CRM or a help desk."
+        )
+
+
+def _connections(hub: Hub, tenant: str) -> list[str]:
+    from sqlalchemy import select
+
+    from hub.db.connections import Connection, Health
+
+    with hub.tenant(tenant) as session:
+        query = select(Connection.id).where(Connection.health != Health.DISCONNECTED.value)
+        found = list(session.scalars(query.order_by(Connection.created_at, Connection.id)))
+    if not found:
+        raise Refused("No account is connected yet.")
+    return found
 
 
 def _find(session: TenantSession, name: str) -> FieldMapping:

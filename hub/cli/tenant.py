@@ -86,3 +86,42 @@ def list_command(*, as_json: bool) -> None:
             for row in session.scalars(select(Tenant).order_by(Tenant.slug))
         ]
     put_rows(("Slug", "Id", "Name", "Vertical", "Timezone"), rows, as_json=as_json)
+
+
+@tenant.command()
+@click.argument("slug", required=False)
+@click.option("--urgency", type=click.IntRange(0, 100), help="The least score that is held.")
+@click.option("--off", is_flag=True, help="Hold only what a mapping itself wants approved.")
+@click.option("--pages/--no-pages", default=None, help="Whether pages are held too.")
+@json_option
+def approval(
+    slug: str | None, urgency: int | None, *, off: bool, pages: bool | None, as_json: bool
+) -> None:
+    """Show or set from which urgency on a person approves first what the tenant SLUG's mappings do.
+
+    Pages are not held unless --pages says so: a page that waits for somebody to look wakes nobody.
+
+    \b
+    Examples:
+      afterbeep tenant approval harbor
+      afterbeep tenant approval harbor --urgency 80
+    """
+    from hub.cli.opening import opened, tenant_id
+    from hub.delivery import gate
+
+    if off and urgency is not None:
+        raise Refused("Say --urgency or --off, not both.")
+    with opened() as hub:
+        chosen = tenant_id(hub, slug)
+        found = gate.gate(hub, chosen)
+        least = None if off else found.urgency_at_least if urgency is None else urgency
+        wanted = gate.Gate(least, found.pages if pages is None else pages)
+        if wanted != found:
+            gate.set_gate(hub, chosen, wanted, actor="command")
+    if as_json:
+        put_json({"urgency_at_least": wanted.urgency_at_least, "approve_pages": wanted.pages})
+    elif wanted.urgency_at_least is None:
+        click.echo("Only what a mapping itself wants approved is held.")
+    else:
+        held = "Everything" if wanted.pages else "Everything but pages"
+        click.echo(f"{held} is held from urgency {wanted.urgency_at_least} on.")

@@ -17,6 +17,7 @@ from hub.db.deliveries import State
 from hub.db.mappings import FieldMapping
 from hub.db.tenants import Tenant
 from hub.delivery.compiled import MappingGone, compiled
+from hub.delivery.gate import Gate, pages
 from mappings.event import UrgencyLevel
 from mappings.problem import InvalidMapping
 from mappings.render import Compiled
@@ -33,6 +34,7 @@ class Active:
     version: int
     connection_id: str
     compiled: Compiled | None
+    is_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Playbook:
     revision: int
     dropped_buckets: frozenset[str]
     active: tuple[Active, ...]
+    gate: Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,13 @@ def rows_for(playbook: Playbook, event_id: str, facts: dict[str, Any]) -> list[R
                 rows.append(_unreadable(active, event_id, is_urgent=is_urgent))
         elif active.compiled.matches(facts):
             rows += _steps(
-                active, active.compiled, event_id, facts, is_urgent=is_urgent, is_dropped=is_dropped
+                active,
+                active.compiled,
+                event_id,
+                facts,
+                is_urgent=is_urgent,
+                is_dropped=is_dropped,
+                is_gated=playbook.gate.holds(facts, is_page=active.is_page),
             )
     if rows:
         return rows
@@ -133,11 +142,12 @@ def _steps(
     *,
     is_urgent: bool,
     is_dropped: bool,
+    is_gated: bool,
 ) -> list[Row]:
     state, why = State.WAITING, None
     if is_dropped:
         state, why = State.DROPPED, f"Voicemails in the bucket {facts['bucket']} are dropped."
-    elif mapping.needs_approval(facts):
+    elif is_gated or mapping.needs_approval(facts):
         state, why = State.HELD, "A person approves this first."
     ids = {step.id: new_id("dlv") for step in mapping.steps}
     return [
@@ -178,19 +188,20 @@ def playbook(hub: Hub, tenant_id: str, *, is_fresh: bool = False) -> Playbook:
 def _read_playbook(hub: Hub, tenant_id: str) -> Playbook:
     with hub.tenant(tenant_id) as session:
         tenant = session.scalars(select(Tenant).where(Tenant.id == tenant_id)).one()
-        found = session.scalars(
-            select(FieldMapping)
+        found = session.execute(
+            select(FieldMapping, Connection.connector)
             .join(Connection, Connection.id == FieldMapping.connection_id)
             .where(FieldMapping.is_active, FieldMapping.archived_at.is_(None))
             .order_by(FieldMapping.created_at, FieldMapping.id)
         ).all()
-    active = tuple(
-        Active(
-            row.id, row.version, row.connection_id, _compiled(hub, tenant_id, row.id, row.version)
-        )
-        for row in found
-    )
-    return Playbook(tenant.plan_revision, tenant.dropped_buckets, active)
+    active = tuple(_active(hub, tenant_id, row, connector) for row, connector in found)
+    return Playbook(tenant.plan_revision, tenant.dropped_buckets, active, Gate.of(tenant.settings))
+
+
+def _active(hub: Hub, tenant_id: str, row: FieldMapping, connector: str) -> Active:
+    found = _compiled(hub, tenant_id, row.id, row.version)
+    is_page = found is not None and pages(connector, [step.object for step in found.steps])
+    return Active(row.id, row.version, row.connection_id, found, is_page)
 
 
 def _compiled(hub: Hub, tenant_id: str, mapping_id: str, version: int) -> Compiled | None:

@@ -118,6 +118,11 @@ def roles_of(connector: str) -> tuple[str, ...]:
     return tuple(role for role, connectors in _roles().items() if connector in connectors)
 
 
+def keeps_records(connector: str) -> bool:
+    """Tell whether an account of this connector keeps records; others page or text on top of a record."""
+    return not _RECORDS.isdisjoint(roles_of(connector))
+
+
 def narrowed(text: str, buckets: Sequence[str]) -> str:
     """Give a preset's YAML for these buckets only; raises ValueError when not one line names its buckets."""
     made, count = _BUCKETS.subn(rf"\g<1>{', '.join(buckets)}\g<2>", text)

@@ -38,6 +38,7 @@ FOREIGN: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
         "connection_id": ids["connections"],
     },
     ("get", "/v1/connections/{id}"): lambda _: None,
+    ("post", "/v1/connections/{id}/playbook"): lambda _: {"dry_run": True},
     ("patch", "/v1/connections/{id}"): lambda _: {"label": "Mine"},
     ("get", "/v1/connections/{id}/settings/{name}/choices"): lambda _: None,
     ("get", "/v1/connections/{id}/objects"): lambda _: None,
@@ -59,6 +60,7 @@ LISTS = {
     ("get", "/v1/alerts"),
     ("get", "/v1/webhooks"),
     ("get", "/v1/metrics/outcomes"),
+    ("get", "/v1/approval"),
     ("get", "/v1/replays"),
     ("post", "/v1/deliveries/replay"),
     ("post", "/v1/replays"),
@@ -73,6 +75,7 @@ OWNERLESS = {
     ("get", "/metrics"),
     ("post", "/v1/events"),
     ("post", "/v1/webhooks"),
+    ("put", "/v1/approval"),
 }
 
 
