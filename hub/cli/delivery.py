@@ -1,20 +1,15 @@
-"""``afterbeep delivery``: what became of events, and sending again."""
+"""``afterbeep delivery``: what became of events. Sending again is in ``replays``."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
 
-from hub.cli.output import json_option, put_json, put_rows, say
+from hub.cli import replays
+from hub.cli.output import json_option, put_json, put_rows
 from hub.cli.problems import Refused
-
-_STATES = ("held", "waiting", "sending", "delivered", "parked", "rejected", "dropped")
-_TENANT = click.option(
-    "--tenant", help="The tenant's slug; may be left out when there is only one."
-)
-_TIME = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"))
+from hub.cli.replays import STATES, tenant_option
 
 
 @click.group()
@@ -23,13 +18,20 @@ def delivery() -> None:
 
 
 @delivery.command(name="list")
-@_TENANT
-@click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
+@tenant_option
+@click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
 @click.option("--connection", help="Only those of this connection.")
+@click.option("--replay", help="Only those of this replay.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 def list_command(
-    tenant: str | None, state: str | None, connection: str | None, limit: int, *, as_json: bool
+    tenant: str | None,
+    state: str | None,
+    connection: str | None,
+    replay: str | None,
+    limit: int,
+    *,
+    as_json: bool,
 ) -> None:
     """List deliveries, newest first.
 
@@ -47,6 +49,8 @@ def list_command(
         query = query.where(Delivery.state == state)
     if connection:
         query = query.where(Delivery.connection_id == connection)
+    if replay:
+        query = query.where(Delivery.replay_id == replay)
     with opened() as hub, hub.tenant(tenant_id(hub, tenant)) as session:
         rows = [
             (row.id, row.state, row.object, row.step, row.attempts, row.record_url, row.reason)
@@ -61,7 +65,7 @@ def list_command(
 
 @delivery.command()
 @click.argument("delivery_id")
-@_TENANT
+@tenant_option
 @json_option
 def show(delivery_id: str, tenant: str | None, *, as_json: bool) -> None:
     """Show the delivery DELIVERY_ID and its attempts.
@@ -115,79 +119,5 @@ def show(delivery_id: str, tenant: str | None, *, as_json: bool) -> None:
         )
 
 
-@delivery.command()
-@click.argument("delivery_ids", nargs=-1)
-@_TENANT
-@click.option("--state", type=click.Choice(_STATES), help="All in this state.")
-@click.option("--connection", help="All of this connection.")
-@click.option("--mapping", help="All of this mapping.")
-@click.option("--since", type=_TIME, help="All changed at or after this time (UTC).")
-@click.option("--until", type=_TIME, help="All changed before this time (UTC).")
-@click.option(
-    "--newest", is_flag=True, help="By the mapping's published version, not the kept one."
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-def replay(  # noqa: PLR0917 - click passes options by name
-    delivery_ids: tuple[str, ...],
-    tenant: str | None,
-    state: str | None,
-    connection: str | None,
-    mapping: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    newest: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Send deliveries again; what is at the vendor already is updated, never doubled.
-
-    Counts first and asks. At least one of ids, state, connection, mapping or time must be given.
-
-    \b
-    Examples:
-      afterbeep delivery replay --state parked
-      afterbeep delivery replay dlv_01jd3f6g7h8j9kamnbpcqdrset --newest --yes
-    """
-    from hub.cli.opening import opened, tenant_id
-    from hub.db.deliveries import State
-    from hub.delivery import replay as replaying
-
-    selection = replaying.Selection(
-        delivery_ids=delivery_ids,
-        state=State(state) if state else None,
-        connection_id=connection,
-        mapping_id=mapping,
-        since=_utc(since),
-        until=_utc(until),
-    )
-    with opened() as hub:
-        chosen = tenant_id(hub, tenant)
-        try:
-            number = replaying.count(hub, chosen, selection)
-        except replaying.TooWide as err:
-            raise Refused(str(err)) from err
-        if number and not (yes or as_json):
-            click.confirm(f"Send {number} deliveries again?", abort=True, err=True)
-        sent = (
-            replaying.replay(
-                hub,
-                chosen,
-                selection,
-                version="newest" if newest else "kept",
-                actor="command",
-            )
-            if number
-            else 0
-        )
-    if as_json:
-        put_json({"deliveries": sent})
-    else:
-        say(f"{sent} deliveries wait to be sent again.")
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    from datetime import UTC
-
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+for _command in (replays.replay, replays.replays, replays.cancel, replays.pause, replays.resume):
+    delivery.add_command(_command)
