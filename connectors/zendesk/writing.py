@@ -4,6 +4,7 @@
 
     new tickets   one       POST tickets, with our key as Idempotency-Key        known at once
                   several   POST tickets/create_many (a job)                     NotYet, see jobs.py
+                  tried before: GET tickets?external_id=… first, for each
     changes       one       PUT tickets/{id} or users/{id}                       known at once
                   several   PUT …/update_many (a job); tags are only added so    NotYet
     new users     each      POST users; Zendesk keeps external_id unique         known at once
@@ -52,6 +53,8 @@ from connectors.zendesk.refusals import OTHER_BODY, error_code, is_taken
 MAX_BATCH = 100
 #: New users that one write makes, where they go one by one; the others come with the next one.
 _ONE_BY_ONE = 25
+#: Tickets that may have been made before and are looked for in one write, with a call each.
+MAX_LOOKED_FOR = 40
 #: Jobs that one write may begin, when parts are refused whole.
 _MAX_JOBS = 12
 _FORBIDDEN = 403
@@ -74,6 +77,11 @@ class Row:
     is_new: bool | None = None
     error: ConnectorError | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Say whether nothing is known yet of what became of it."""
+        return self.record is None and self.error is None
+
 
 def write(account: Account, writes: Sequence[Write]) -> list[Outcome]:
     """Write records of one object; outcome i belongs to write i."""
@@ -89,7 +97,7 @@ def write(account: Account, writes: Sequence[Write]) -> list[Outcome]:
         row.error = _problem(object_name, row)
     batch = _Batch(account, object_name)
     batch.create([row for row in rows if row.record_id is None and row.error is None])
-    batch.change([row for row in rows if row.record_id is not None and row.error is None])
+    batch.change([row for row in rows if row.record_id is not None and row.is_open])
     _raise_if_whole(rows)
     return _outcomes(len(writes), rows)
 
@@ -108,7 +116,9 @@ def cost(writes: Sequence[Write]) -> Mapping[str, int]:
         calls.append(("POST", f"/{name}/create_many"))
     else:
         calls += [("POST", f"/{name}")] * min(len(new), _ONE_BY_ONE)
-        calls += [("GET", "/tickets") for row in new if name == "tickets" and not row.is_first]
+    if name == "tickets":
+        tried = sum(not row.is_first for row in new)
+        calls += [("GET", "/tickets")] * min(tried, MAX_LOOKED_FOR)
     if changed and _needs_job(changed):
         calls.append(("PUT", f"/{name}/update_many"))
     elif changed:
@@ -158,10 +168,30 @@ class _Batch:
     def create(self, rows: list[Row]) -> None:
         """Make these records."""
         is_bulk = self._object == TICKET or preferences(self._account.settings).bulk_users
+        if len(rows) > 1 and self._object == TICKET:
+            rows = self._not_there(rows)
         if len(rows) > 1 and is_bulk and self._start_jobs("POST", "create_many", rows):
             return
         _fail(rows[_ONE_BY_ONE:], _next_batch())
         self._each(rows[:_ONE_BY_ONE], self._create_one)
+
+    def _not_there(self, rows: list[Row]) -> list[Row]:
+        """Give the tickets that are still to be made: a job takes no Idempotency-Key, and would make one again.
+
+        Those that were tried before are looked for, some at a time; what is there is changed.
+        """
+        tried = [row for row in rows if not row.is_first]
+        _fail(tried[MAX_LOOKED_FOR:], _next_batch())
+        tried = tried[:MAX_LOOKED_FOR]
+        try:
+            found = finding.by_key(self._account, TICKET, [row.key for row in tried])
+        except ConnectorError as err:
+            _fail(tried, err)
+        else:
+            for row, hits in zip(tried, found, strict=True):
+                row.record_id, row.is_first = (str(hits[0].get("id")) if hits else None), not hits
+            self._each([row for row in tried if row.record_id is not None], self._change_one)
+        return [row for row in rows if row.record_id is None and row.error is None]
 
     def change(self, rows: list[Row]) -> None:
         """Change these records by their ids."""

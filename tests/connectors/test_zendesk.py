@@ -147,6 +147,37 @@ def test_a_later_try_looks_for_its_ticket_first(box, account):
     assert box.stats()["duplicate_keys"] == []
 
 
+def test_a_later_try_among_new_tickets_makes_no_second(box, account):
+    """A job takes no key: what was tried before is looked for, and goes with the job only when it is not there."""
+    known, lost = _ticket(), _ticket()
+    (first,) = ZENDESK.write(account, [known])
+    _forget(box)
+    tried = [replace(known, is_first=False), replace(lost, is_first=False)]
+    before = _calls(box)
+    second, *others = ZENDESK.write(account, [*tried, _ticket(), _ticket()])
+
+    assert (second.record, second.is_new) == (first.record, False)
+    assert _made_since(box, before) == {
+        "GET /api/v2/tickets": 2,
+        "PUT /api/v2/tickets/<number>": 1,
+        "POST /api/v2/tickets/create_many": 1,
+    }
+    ZENDESK.poll(account, _job(others), [tried[1]])
+    assert len(box.records("Ticket")) == 4
+    assert box.stats()["duplicate_keys"] == []
+
+
+def test_a_ticket_that_was_found_is_changed_once(box, account):
+    """Looking for an earlier try and changing what was found are two calls, not three."""
+    write = _ticket()
+    (first,) = ZENDESK.write(account, [write])
+    before = _calls(box)
+    ZENDESK.write(account, [replace(write, is_first=False)])
+
+    assert sum(_made_since(box, before).values()) == 2
+    assert first.is_new
+
+
 def test_find_knows_a_ticket_after_the_key_is_forgotten(box, account):
     """Days later the ticket is still found by our key, so that nobody writes it again."""
     write = _ticket()
