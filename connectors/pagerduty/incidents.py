@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.errors import ConnectorError, NotYet, Rejected
+from connectors.errors import (
+    ConnectorError,
+    NeedsReconnect,
+    NotYet,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Uncertain,
+)
 from connectors.pagerduty.calls import Body, call, one, rows, segment
 from connectors.pagerduty.refusals import ALREADY_RESOLVED, SameKey
 from connectors.pagerduty.services import default_service
@@ -54,7 +62,7 @@ class IncidentWriter:
                     "PagerDuty has this incident, but does not show it yet.", retry_after_s=5.0
                 ) from err
             return self._again(found[0], fields)
-        self._set_custom(str(made["id"]), fields)
+        self._complete(str(made["id"]), fields)
         return Outcome(record=record_of(made), is_new=True)
 
     def _create(self, key: str, fields: Mapping[str, JSON]) -> Body:
@@ -125,6 +133,22 @@ class IncidentWriter:
                 return None
             raise
         return record_of(one(answer, "incident"))
+
+    def _complete(self, record_id: str, fields: Mapping[str, JSON]) -> None:
+        """Set the custom fields of an incident that was made just now.
+
+        Whatever happens here, the page has gone out. An error that says "nothing was written" would have the same key
+        sent again as if for the first time, and by then the incident may be resolved: PagerDuty would page again. After
+        Unavailable the key is looked for first, and the fields are set.
+        """
+        try:
+            self._set_custom(record_id, fields)
+        except (Throttled, NeedsReconnect, Uncertain) as err:
+            raise Unavailable(
+                f"The incident is written, its custom fields are not yet: {err.detail}",
+                code=err.code,
+                status=err.status,
+            ) from err
 
     def _set_custom(self, record_id: str, fields: Mapping[str, JSON]) -> None:
         """Set custom fields, which takes a call of its own."""

@@ -273,6 +273,40 @@ def test_a_bad_custom_field_says_that_the_page_went_out(
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        Throttled("the budget is spent", retry_after_s=30, code="budget"),
+        NeedsReconnect("the scope is missing"),
+        Uncertain("the answer was lost"),
+    ],
+)
+def test_what_comes_after_the_page_never_says_that_nothing_was_written(
+    box: running.Sandbox, account: Account, error: ConnectorError
+) -> None:
+    """Custom fields take a second call; should it fail and somebody resolve the incident, nobody is paged again."""
+    write = replace(_page(**{"custom:branch": "North"}), is_first=True)
+    created: list[bool] = []
+
+    def spend(**units: int) -> None:
+        if created:
+            raise error
+        if "creates" in units:
+            created.append(True)
+
+    with pytest.raises(Unavailable, match="incident is written"):
+        _write(replace(account, spend=spend), write)
+    (found,) = PAGERDUTY.find(account, [Lookup("incident", key=write.key)])
+    _say(box, "resolve", id=found.candidates[0].record.id)
+    before = _incidents(box)
+
+    # After Unavailable a row has used an attempt, and is not the first with its key.
+    (again,) = _write(account, replace(write, is_first=False))
+
+    assert not again.is_new
+    assert _incidents(box) == before
+
+
+@pytest.mark.parametrize(
     ("fields", "field"),
     [
         ({"title": None}, "title"),
