@@ -162,10 +162,16 @@ class Budget:
             return  # the next answer says it again
 
     def throttled(self, key: AccountKey, retry_after_s: float) -> None:
-        """Stay away for a while and slow down: the vendor said 429 or the like."""
+        """Stay away for a while and slow down: the vendor said 429 or the like.
+
+        That is this account's affair: what all accounts share is not closed to the others for it. Should that be
+        spent, each account hears so by itself.
+        """
         at = self._clock()
         try:
             for limit in connector(key.connector).limits:
+                if limit.scope == "app":
+                    continue
                 found: dict[str, Any] = {"blocked": at + retry_after_s}
                 if limit.kind == "window":
                     now_at = self._factor(key, limit, at)

@@ -239,6 +239,22 @@ def test_a_refusal_stops_slows_and_recovers(hub: Hub, company: Company) -> None:
     assert whole == 110
 
 
+def test_a_refusal_to_one_account_closes_nothing_to_others(hub: Hub, company: Company) -> None:
+    """What all accounts of our app share is neither blocked nor slowed by one of them."""
+    budget = Budget(hub, clock=Clock())
+    one, other = (
+        AccountKey(new_id("con"), company.tenant_id, "google_calendar", new_id("acc"), 1.0, {})
+        for _ in range(2)
+    )
+    units = {limit.name: 600 for limit in connector("google_calendar").limits}
+
+    budget.throttled(one, 1_800)
+
+    assert budget.check(one, units, is_urgent=True) == pytest.approx(1_800, abs=1)
+    assert budget.check(other, units, is_urgent=True) == 0
+    assert taken(budget, other, **units)
+
+
 def test_an_old_refusal_does_not_deepen_a_new_one(hub: Hub, company: Company) -> None:
     """A rate that has recovered is halved from where it is now, not from where it once was."""
     clock = Clock()
