@@ -10,7 +10,7 @@ from typing import TypeVar
 from connectors.errors import NeedsReconnect, Throttled, TokenExpired
 from connectors.record import Account
 from connectors.registry import connector
-from hub import tally
+from hub import log, tally
 from hub.context import Hub
 from hub.db.connections import Connection
 from hub.delivery import hook_address
@@ -21,6 +21,7 @@ from hub.oauth import tokens
 from hub.tally import families
 
 T = TypeVar("T")
+_LOG = log.get(__name__)
 
 
 @dataclass(slots=True)
@@ -102,8 +103,16 @@ class Line:
         self._count(status, ms)
         self.calls += 1
         self.last_status = status
-        readings = connector(self.connection.connector).read_limits(status, headers)
-        self.budget.observe(self._key, readings)
+        vendor = connector(self.connection.connector)
+        try:
+            self.budget.observe(self._key, vendor.read_limits(status, headers))
+        except Exception as err:  # noqa: BLE001 - a write that was carried out must not fail for a header
+            _LOG.error(
+                "limits could not be read",
+                connector=vendor.name,
+                error=type(err).__name__,
+                where=log.places(err),
+            )
 
     def _count(self, status: int, ms: float) -> None:
         kind = str(status) if status == HTTPStatus.TOO_MANY_REQUESTS else f"{status // 100}xx"
