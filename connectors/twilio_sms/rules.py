@@ -5,10 +5,11 @@
     {"consent": "required",                              or "assumed"
      "quiet_hours": {"start": "21:00", "end": "08:00"},  or false
      "sender": "+14155550100",                           or the SID of a Messaging Service
+     "countries": "US, CA",
      "segments_per_s": 1}
 
 Without a setting the cautious one holds, which is the one shown here; without a sender the account's only
-number is used.
+number is used, and without countries texts stay in the sender's own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final
 from connectors.errors import Rejected
 from connectors.record import JSON, Choice, Setting
 from connectors.twilio_sms.quiet import QuietHours
+from connectors.twilio_sms.reach import is_country
 
 _DEFAULT_QUIET = QuietHours(time(21, 0), time(8, 0))
 _FASTEST = 1_000
@@ -51,6 +53,13 @@ SETTINGS: Final = (
         default={"start": "21:00", "end": "08:00"},
     ),
     Setting(
+        "countries",
+        "Countries",
+        "text",
+        "Where texts may go, by codes such as US, CA. Left empty, to the sender's own country only: a caller can name "
+        "anybody's number.",
+    ),
+    Setting(
         "segments_per_s",
         "Parts of texts a second",
         "number",
@@ -69,6 +78,7 @@ class Rules:
     quiet_hours: QuietHours | None = _DEFAULT_QUIET
     sender: str | None = None
     segments_per_s: float = 1.0
+    countries: frozenset[str] = frozenset()
 
     def sender_ms(self, segments: int) -> int:
         """Give for how many milliseconds so many parts keep the sender busy."""
@@ -93,7 +103,18 @@ def rules_of(settings: Mapping[str, JSON]) -> Rules:
         quiet_hours=_quiet_hours(settings),
         sender=sender or None,
         segments_per_s=float(rate),
+        countries=_countries(settings),
     )
+
+
+def _countries(settings: Mapping[str, JSON]) -> frozenset[str]:
+    given = settings.get("countries")
+    if given is not None and not isinstance(given, str):
+        raise _wrong("countries", "must be codes such as US, CA")
+    found = frozenset(one.upper() for one in (given or "").replace(",", " ").split())
+    if not all(map(is_country, found)):
+        raise _wrong("countries", "must be codes of countries, two letters each, such as US, CA")
+    return found
 
 
 def _quiet_hours(settings: Mapping[str, JSON]) -> QuietHours | None:

@@ -98,6 +98,8 @@ def create_sandbox(folder: Path, *, public_url: str) -> Flask:
                 "main": ("account_sid", "auth_token"),
             },
         ),
+        # Nobody is woken by a text that goes nowhere.
+        connection={"quiet_hours": False},
         limits=(LimitRule("concurrency", 100, 1.0, kind="concurrency"),),
         answers=_Answers(),
         views=(

@@ -23,6 +23,7 @@ from connectors.errors import (
     Uncertain,
 )
 from connectors.record import JSON, Account, Outcome, RecordId, Write
+from connectors.twilio_sms import reach
 from connectors.twilio_sms.calls import CONCURRENCY, charged, client, reading
 from connectors.twilio_sms.describing import Numbers, numbers
 from connectors.twilio_sms.finding import OBJECT, plain, texts_to
@@ -102,6 +103,7 @@ def write(account: Account, writes: Sequence[Write]) -> list[Outcome]:
                 outcomes[place] = Outcome(error=err)
     if messages:
         messages = _with_senders(account, messages, outcomes)
+        messages = _within_reach(messages, rules, outcomes)
         _send_all(account, messages, rules, outcomes)
     return _told([outcomes[place] for place in range(len(writes))])
 
@@ -194,6 +196,22 @@ def _with_senders(
             outcomes[place] = Outcome(error=error)
         else:
             made[place] = replace(message, sender=only)
+    return made
+
+
+def _within_reach(
+    messages: Mapping[int, Message], rules: Rules, outcomes: dict[int, Outcome]
+) -> dict[int, Message]:
+    """Leave out texts to numbers that get none; a pool's sender tells no country, whatever number stands beside it."""
+    made: dict[int, Message] = {}
+    for place, message in messages.items():
+        sender = None if message.service else message.sender
+        try:
+            reach.check(message.to, sender=sender, countries=rules.countries)
+        except Rejected as err:
+            outcomes[place] = Outcome(error=err)
+        else:
+            made[place] = message
     return made
 
 

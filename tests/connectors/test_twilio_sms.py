@@ -211,7 +211,7 @@ def test_a_text_waits_for_the_morning_of_its_recipient(box, account):
     start = here.replace(hour=(here.hour - 1) % 24, minute=0, second=0, microsecond=0)
     end = time((here.hour + 2) % 24)
     night = {"start": start.strftime("%H:%M"), "end": end.strftime("%H:%M")}
-    strict = replace(account, settings={"quiet_hours": night})
+    strict = replace(account, settings={"quiet_hours": night, "countries": "US AU"})
     texts = [_text(), _text("+61891230000")]  # Perth, where it is another time of the day
     late, other = _send(strict, *texts)
 
@@ -281,6 +281,8 @@ def test_a_number_of_no_country_is_refused_while_there_are_quiet_hours(box, acco
         {"quiet_hours": {"start": "25:00", "end": "08:00"}},
         {"sender": 14155550100},
         {"segments_per_s": 0},
+        {"countries": "Freedonia"},
+        {"countries": ["US"]},
     ],
 )
 def test_settings_that_cannot_be_are_named(account, settings):
