@@ -8,6 +8,7 @@ no such address · 413 over 1 MiB · 429 too many · 503 not now. Some vendors l
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, cast
 
 import redis
@@ -24,7 +25,7 @@ from hub.delivery import reported
 from hub.delivery.reported import Unknown
 
 LARGEST_BODY_BYTES: Final = 1024 * 1024
-#: Reports that one address takes in a minute; a vendor brings what was refused again.
+#: Requests to one address from one sender in a minute; a vendor brings what was refused again.
 _PER_MINUTE: Final = 3_000
 _MINUTE_S: Final = 60
 _TRY_AGAIN_S: Final = "30"
@@ -53,7 +54,8 @@ def init_app(app: Flask) -> None:
 def look(connection_id: str) -> Response:
     """Tell a vendor that looks whether the address is there."""
     return _answered(
-        lambda hub: None if reported.is_known(hub, connection_id) else _unknown(connection_id)
+        lambda hub: None if reported.is_known(hub, connection_id) else _unknown(connection_id),
+        connection_id,
     )
 
 
@@ -85,10 +87,10 @@ def _report() -> WebhookRequest:
     )
 
 
-def _answered(act: Callable[[Hub], None], address: str | None = None) -> Response:
+def _answered(act: Callable[[Hub], None], address: str) -> Response:
     """Do it, and say by the status how it went; nothing of a report is repeated."""
     hub = cast("Hub", current_app.extensions["afterbeep"])
-    if address is not None and _is_too_much(hub, address):
+    if _is_too_much(hub, address, request.remote_addr or ""):
         return _plain(429)
     try:
         act(hub)
@@ -112,12 +114,29 @@ def _refusal(err: Exception) -> Response:
     return _plain(status)
 
 
-def _is_too_much(hub: Hub, address: str) -> bool:
-    """Count a report; nothing is counted while Redis is away."""
-    key = f"rate:hooks:{address[:80]}"
+def _is_too_much(hub: Hub, address: str, sender: str) -> bool:
+    """Count a request; nothing is counted while Redis is away.
+
+    Each sender by itself: some of these addresses are no secret, and whoever floods one must not keep the vendor out.
+    """
+    key = f"rate:hooks:{address[:80]}:{_network(sender)}"
     try:
-        hub.redis.set(key, 0, nx=True, ex=_MINUTE_S)
-        number = int(hub.redis.incr(key))
+        with hub.redis.pipeline(transaction=True) as pipe:
+            # Together, so that the count never begins without its end.
+            pipe.set(key, 0, nx=True, ex=_MINUTE_S)
+            pipe.incr(key)
+            _, number = pipe.execute()
     except redis.RedisError:
         return False
-    return number > _PER_MINUTE
+    return int(number) > _PER_MINUTE
+
+
+def _network(sender: str) -> str:
+    """Give what one sender has: an IPv4 address, or the /64 network from which IPv6 addresses are taken at will."""
+    try:
+        found = ip_address(sender)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ _CHANGED = "hs_lastmodifieddate"
 #: Source: https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
 #: seen 2026-11-22
 _MAX_AGE_S = 300
+_MILLISECONDS = re.compile(r"[0-9]{1,15}")
 
 
 def closed(account: Account, ids: Sequence[RecordId]) -> list[Closure]:
@@ -108,7 +110,7 @@ def _changed(event: Mapping[str, Any]) -> RecordId | None:
 def _verify(request: WebhookRequest) -> None:
     signature = request.headers.get("x-hubspot-signature-v3", "")
     timestamp = request.headers.get("x-hubspot-request-timestamp", "")
-    if not request.secret or not signature or not timestamp.isdigit():
+    if not request.secret or not signature or not _MILLISECONDS.fullmatch(timestamp):
         raise Rejected("The webhook is not signed by HubSpot.")
     if abs(time.time() - int(timestamp) / 1000) > _MAX_AGE_S:
         raise Rejected("The webhook's signature is older than five minutes.")
