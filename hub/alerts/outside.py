@@ -65,8 +65,21 @@ def _check_all(found: Iterable[Address], *, allow_loopback: bool) -> None:
     for one in found:
         if allow_loopback and one.is_loopback:
             continue
-        if any(not inner.is_global or inner.is_multicast for inner in (one, *_inside(one))):
+        if any(not _is_public(inner) for inner in (one, *_inside(one))):
             raise NotAllowed("The address leads into a private network.")
+
+
+def _is_public(address: Address) -> bool:
+    """Tell whether an address is anybody's in the internet: not one that is kept for networks of their own.
+
+    Among the reserved ones are 64:ff9b:1::/48, which leads to the IPv4 addresses of one network (RFC 8215), and forms
+    that are no longer in use, such as ::127.0.0.1. Only the well-known prefix of that kind leads to public ones.
+    """
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.is_site_local or (address.is_reserved and address not in _NAT64)
+    ):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _inside(address: Address) -> Iterable[ipaddress.IPv4Address]:
