@@ -178,11 +178,13 @@ class Supervisor:
         if code is None:
             return
         if one.again_at is None:
-            is_well = time.monotonic() - one.started_at > _WELL_S
+            is_well = code == 0 or time.monotonic() - one.started_at > _WELL_S
             one.deaths = 1 if is_well else one.deaths + 1
             pause_s = min(_LONGEST_PAUSE_S, 0.25 * 2 ** (one.deaths - 1))
             one.again_at = time.monotonic() + pause_s
-            _LOG.warning("program ended", program=one.program.name, code=code, again_in_s=pause_s)
+            # A worker that is worn out ends by itself.
+            write = _LOG.info if code == 0 else _LOG.warning
+            write("program ended", program=one.program.name, code=code, again_in_s=pause_s)
         if time.monotonic() >= one.again_at:
             one.process, one.again_at = self._spawn(one.program), None
             one.started_at = time.monotonic()

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     hub_processes: int = Field(2, ge=1, le=64, description="Processes that answer HTTP")
     hub_threads: int = Field(8, ge=1, le=64, description="Threads in each of them")
     worker_processes: int = Field(2, ge=1, le=64, description="Processes that deliver")
+    worker_max_jobs: int = Field(
+        20_000, ge=0, description="Jobs after which a worker ends, to be started again; 0: never"
+    )
+    worker_max_mib: int = Field(
+        1_024, ge=0, description="Memory in MiB above which a worker ends, to be started again; 0: never"
+    )
     events_per_minute: int = Field(
         60_000, ge=1, description="Events that one API key may post in a minute"
     )

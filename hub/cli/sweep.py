@@ -17,6 +17,7 @@ def sweep() -> None:
     """
     import threading
 
+    from hub import metrics
     from hub.alerts import run as alerting
     from hub.cli.opening import check_tables, servers
     from hub.context import process_hub
@@ -28,10 +29,15 @@ def sweep() -> None:
     with stop_event() as stop, servers(before):
         hub = process_hub()
         check_tables(hub, is_ours=before.database_url is None)
-        teller = threading.Thread(target=alerting.run, args=(hub, stop), name="alerts")
-        teller.start()
+        beside = [
+            threading.Thread(target=alerting.run, args=(hub, stop), name="alerts"),
+            threading.Thread(target=metrics.keep, args=(hub, stop), name="metrics"),
+        ]
+        for one in beside:
+            one.start()
         try:
             sweeping.run(hub, stop)
         finally:
             stop.set()
-            teller.join()
+            for one in beside:
+                one.join()

@@ -57,6 +57,12 @@ class Bell:
             wake(self._hub, sorted(one for one in due if not due[one]))
 
 
+def flush() -> None:
+    """Come back when all bells of this process have rung what was to be rung; for its end."""
+    for one in list(_BELLS.values()):
+        one.flush()
+
+
 _BELLS: Final[dict[tuple[int, int], Bell]] = {}
 _BELLS_LOCK: Final = threading.Lock()
 

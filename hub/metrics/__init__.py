@@ -1,14 +1,15 @@
 """Figures for Prometheus, of the whole installation: whichever process answers, the answer is the same.
 
 Counters come from ``hub.tally``: all processes of all hosts add to the same numbers in Redis. Gauges are read from the
-database and Redis by whoever is asked, once in ten seconds for all: the reading is kept in Redis. The names, and what
-they cost, are in the README beside this file.
+database and Redis every ten seconds, beside the sweep, and kept in Redis; where no sweep runs, by whoever is asked. The
+names, and what they cost, are in the README beside this file.
 
 Redis: ``metrics:reading`` holds the last reading; ``metrics:reader`` stands while somebody reads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -39,7 +40,9 @@ PREFIX: Final = "afterbeep_"
 _FRESH_S: Final = 10.0
 _READING: Final = f"{KEY}:reading"
 _READER: Final = f"{KEY}:reader"
-_READER_S: Final = 10
+_READER_S: Final = 40
+#: A reading is made no more often than every so many times what it takes.
+_PART: Final = 20.0
 _PATIENCE_S: Final = 2.0
 _LOOK_S: Final = 0.05
 _log = log.get(__name__)
@@ -73,6 +76,7 @@ class _Everything(Collector):
             yield _histogram(histogram, counts)
         with _ONE_AT_A_TIME:
             figures = _reading(self._hub)
+        figures[gauges.DATABASE_UP.name] = [([], float(_answers(self._hub)))]
         for gauge in GAUGES:
             family = GaugeMetricFamily(PREFIX + gauge.name, gauge.words, labels=gauge.labels)
             for labels, number in figures.get(gauge.name, ()):
@@ -120,28 +124,46 @@ def _histogram(histogram: Histogram, counts: dict[str, list[tuple[list[str], flo
 
 
 def _reading(hub: Hub) -> Figures:
-    """Give the figures of a moment ago, of whichever process read them, or read them."""
+    """Give the last reading, of whichever process made it, or make one."""
     until = time.monotonic() + _PATIENCE_S
     try:
-        while (kept := hub.redis.get(_READING)) is None:
-            if hub.redis.set(_READER, 1, nx=True, ex=_READER_S):
-                break
-            if time.monotonic() > until:  # whoever reads takes long, or died
-                break
-            time.sleep(_LOOK_S)
-        if kept is not None:
-            found: Figures = json.loads(kept)
-            return found
+        while True:
+            kept = hub.redis.get(_READING)
+            if kept is not None:
+                found: Figures = json.loads(kept)
+                return found
+            if hub.redis.set(_READER, 1, nx=True, ex=_READER_S) or time.monotonic() > until:
+                return _made(hub)[0]
+            time.sleep(_LOOK_S)  # another process reads
     except redis.RedisError:
         return _read(hub)
+
+
+def _made(hub: Hub, *, has_keeper: bool = False) -> tuple[Figures, float]:
+    """Make a reading and keep it; gives when to make the next, in seconds: readings take a twentieth of the time."""
+    began = time.monotonic()
     figures = _read(hub)
-    try:
+    rest_s = max(_FRESH_S, _PART * (time.monotonic() - began))
+    kept_s = 3 * rest_s if has_keeper else rest_s
+    with contextlib.suppress(redis.RedisError):
         if figures[gauges.DATABASE_UP.name] == [([], 1.0)]:
-            hub.redis.set(_READING, json.dumps(figures), px=int(_FRESH_S * 1_000))
+            hub.redis.set(_READING, json.dumps(figures), px=int(kept_s * 1_000))
         hub.redis.delete(_READER)
-    except redis.RedisError:
-        return figures
-    return figures
+    return figures, rest_s
+
+
+def keep(hub: Hub, stop: threading.Event) -> None:
+    """Make a reading every ten seconds until told to stop, so that no scrape waits for one; beside the sweep."""
+    while not stop.is_set():
+        rest_s = _FRESH_S
+        try:
+            if hub.redis.set(_READER, 1, nx=True, ex=_READER_S):  # of several processes one reads
+                rest_s = _made(hub, has_keeper=True)[1]
+        except redis.RedisError as err:
+            _log.warning("metrics were not kept", kind=type(err).__name__)
+        except Exception:  # noqa: BLE001 - a defect in figures must not end the sweep
+            _log.exception("metrics failed")
+        stop.wait(rest_s)
 
 
 def _read(hub: Hub) -> Figures:
@@ -150,7 +172,7 @@ def _read(hub: Hub) -> Figures:
     shown: list[Connection] = []
     try:
         with hub.everyone("metrics are the whole installation's") as session:
-            session.execute(text("set local statement_timeout = '5s'"))
+            session.execute(text("set local statement_timeout = '30s'"))
             connections = session.scalars(select(Connection)).all()
             shown = _shown(connections, hub.settings.metrics_connections)
             found |= rows.read(hub, session, shown)
@@ -170,6 +192,15 @@ def _read(hub: Hub) -> Figures:
         _log.warning("metrics were not read", kind=type(err).__name__)
         found[gauges.REDIS_UP.name] = [([], 0.0)]
     return found
+
+
+def _answers(hub: Hub) -> bool:
+    try:
+        with hub.engine.connect() as connection:
+            connection.execute(text("select 1"))
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def _shown(connections: Sequence[Connection], most: int) -> list[Connection]:

@@ -1,7 +1,6 @@
 """What the tables say, read by what is under way: rows that are at their end are counted when they get there.
 
-A reading costs as much as there are open rows, not as much as there are rows. Measured on two cores: 6 ms
-with 300,000 delivered rows and 500 open ones.
+A reading costs as much as there are open rows, not as much as there are rows. The README has measured figures.
 """
 
 from __future__ import annotations
@@ -30,12 +29,18 @@ cross join lateral (
            count(*) as number,
            min(least(d.due_at, d.first_failed_at))
                filter (where d.state in ('waiting', 'sending') and not d.is_blocked) as oldest_at,
-           count(*) filter (where d.job is not null and d.state in ('waiting', 'sending')) as in_jobs,
-           count(distinct d.job) filter (where d.state in ('waiting', 'sending')) as jobs
+           count(*) filter (where d.job is not null and d.state in ('waiting', 'sending')) as in_jobs
     from deliveries d
     where d.connection_id = c.id and d.state in ('held', 'waiting', 'sending', 'parked')
     group by 1, 2, 3
 ) q
+"""
+
+_JOBS: Final = """
+select c.connector, count(distinct d.job)
+from connections c join deliveries d on d.connection_id = c.id
+where c.id = any(:connections) and d.state in ('waiting', 'sending') and d.job is not null
+group by c.connector
 """
 
 _REPLAYS: Final = """
@@ -65,9 +70,11 @@ _ALERTS: Final = (
 
 def read(hub: Hub, session: TenantSession, connections: Sequence[Connection]) -> Figures:
     """Read everything that the tables know; figures by connection only of the connections given."""
-    found = _open_rows(
-        hub, session.execute(text(_OPEN)).all(), shown={one.id for one in connections}
-    )
+    open_rows = session.execute(text(_OPEN)).all()
+    found = _open_rows(hub, open_rows, shown={one.id for one in connections})
+    in_jobs = sorted({row.id for row in open_rows if row.in_jobs})
+    jobs = session.execute(text(_JOBS), {"connections": in_jobs}).all() if in_jobs else ()
+    found[gauges.VENDOR_JOBS.name] = _labelled(jobs)
     found |= _replays(session.execute(text(_REPLAYS)).all())
     found[gauges.TO_ASK.name] = _labelled(session.execute(text(_TO_ASK)).all())
     found[gauges.SUBSCRIPTIONS.name] = _labelled(session.execute(text(_SUBSCRIPTIONS)).all())
@@ -85,13 +92,11 @@ def _open_rows(hub: Hub, rows: Sequence[Any], *, shown: set[str]) -> Figures:
     deliveries: defaultdict[tuple[str, ...], float] = defaultdict(float)
     ages: defaultdict[tuple[str, ...], float] = defaultdict(float)
     oldest: defaultdict[tuple[str, ...], float] = defaultdict(float)
-    jobs: defaultdict[tuple[str, ...], float] = defaultdict(float)
     in_jobs: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for row in rows:
         name = tally.kept(hub.redis, f"objects:{row.connector}", row.object)
         deliveries[row.connector, name, row.state] += row.number
-        if row.jobs:
-            jobs[(row.connector,)] += row.jobs
+        if row.in_jobs:
             in_jobs[(row.connector,)] += row.in_jobs
         if row.oldest_at is None:
             continue
@@ -104,7 +109,6 @@ def _open_rows(hub: Hub, rows: Sequence[Any], *, shown: set[str]) -> Figures:
         gauges.DELIVERIES.name: _rows(deliveries),
         gauges.QUEUE_S.name: _rows(ages),
         gauges.OLDEST_S.name: _rows(oldest),
-        gauges.VENDOR_JOBS.name: _rows(jobs),
         gauges.VENDOR_JOB_ROWS.name: _rows(in_jobs),
     }
 
