@@ -7,13 +7,16 @@ outcomes: then they are asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.errors import ConnectorError, NeedsReconnect, Throttled
+from connectors.errors import ConnectorError, ContractBroken, NeedsReconnect, Throttled
 from connectors.interface import Connector, Subscribes
-from connectors.record import Subscription
+from connectors.record import Account, Subscription
 from connectors.registry import UnknownConnector, connector
 from hub import log
 from hub.context import Hub
@@ -73,7 +76,7 @@ def end(hub: Hub, tenant_id: str, connection_id: str) -> None:
         vendor = connector(connection.connector)
         if isinstance(vendor, Subscribes) and known is not None:
             Line(hub, connection, Budget(hub)).call(
-                lambda account: vendor.unsubscribe(account, known)
+                lambda account: _unsubscribe(vendor, account, known)
             )
     except (ConnectorError, UnknownConnector, ImportError) as err:
         _LOG.warning(
@@ -136,7 +139,7 @@ def _renew(
     """Ask the vendor, and keep what it gave or why it gave nothing."""
     known = opened(hub, held) if held is not None else None
     try:
-        made = line.call(lambda account: vendor.subscribe(account, known))
+        made = line.call(lambda account: _subscribe(vendor, account, known))
     except ConnectorError as err:
         _LOG.warning(
             "subscription was not made",
@@ -151,6 +154,32 @@ def _renew(
             hub, line.connection, url, None, problem=problem or "It needs to be reconnected."
         )
     return _keep(hub, line.connection, url, made, problem=None)
+
+
+def _subscribe(vendor: Subscribes, account: Account, known: Subscription | None) -> Subscription:
+    with _defects_told():
+        return vendor.subscribe(account, known)
+
+
+def _unsubscribe(vendor: Subscribes, account: Account, known: Subscription) -> None:
+    with _defects_told():
+        vendor.unsubscribe(account, known)
+
+
+@contextmanager
+def _defects_told() -> Iterator[None]:
+    """Make what a connector did not foresee an error that is kept and tried again.
+
+    Else it would end the poll that looks after a subscription, each time before any record is asked about, and keep
+    people from disconnecting.
+    """
+    try:
+        yield
+    except (ConnectorError, SQLAlchemyError):
+        raise
+    except Exception as err:
+        _LOG.error("subscription failed", error=type(err).__name__, where=log.places(err))
+        raise ContractBroken("The connector failed on the vendor's answer.") from err
 
 
 def _keep(

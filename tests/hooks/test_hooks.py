@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import func, select
 
 from connectors.hubspot.sandbox_webhooks import signature
-from connectors.record import Account
+from connectors.pagerduty.connector import PagerDuty
+from connectors.record import Account, Subscription
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery
@@ -310,6 +311,26 @@ class TestSubscriptions:
         assert due_at > refused.created_at
         assert self.held(pagerduty).remote_id is not None
         assert self.held(pagerduty).problem is None
+
+    def test_a_defect_of_a_connector_is_a_problem_like_any_other(
+        self, pagerduty: Connected
+    ) -> None:
+        """It is kept and tried again later, and nothing else that is to be done for the connection ends with it."""
+
+        class Careless(PagerDuty):
+            def subscribe(self, account: Account, known: Subscription | None) -> Subscription:
+                return Subscription(id={}["id"], secret=super().subscribe(account, known).secret)
+
+        poll(pagerduty)
+        line = Line(pagerduty.hub, pagerduty.refreshed(), Budget(pagerduty.hub))
+        with pagerduty.hub.tenant(pagerduty.company.tenant_id) as session:
+            cursor = session.scalars(select(OutcomePoll)).one()
+            cursor.looked_after_at = None
+        subscriptions.look_after(pagerduty.hub, line, Careless(), cursor)
+
+        held = self.held(pagerduty)
+        assert held.problem
+        assert held.remote_id is not None
 
     def test_disconnecting_ends_the_subscription(
         self, pagerduty: Connected, reached: Reached
