@@ -206,7 +206,10 @@ def _checked(hub: Hub, url: str, types: Sequence[str]) -> list[str]:
 
 
 def _line(note: str) -> str:
-    return " ".join(note.split())[:LONGEST_NOTE]
+    # The database keeps no NUL, and what cannot be seen has no place in a note.
+    return " ".join("".join(one if one.isprintable() else " " for one in note).split())[
+        :LONGEST_NOTE
+    ]
 
 
 def _new_secret() -> str:
