@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from functools import cache
 from ipaddress import ip_address
 from typing import Final, Literal
 
 import redis
-from alembic.script import ScriptDirectory
 from flask import Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -69,18 +67,15 @@ def get_readiness() -> Response:
     return edge.sent(Ready(status=status, checks=checks), 503 if status == "down" else 200)
 
 
-@cache
-def _newest_schema() -> str | None:
-    return ScriptDirectory.from_config(migrate.config()).get_current_head()
-
-
 def _database() -> str:
     try:
-        current = migrate.current(auth.the_hub().engine)
+        found = migrate.standing(auth.the_hub().engine)
     except SQLAlchemyError as err:
         _log.warning("readiness was refused", kind=type(err).__name__)
         return "does not answer"
-    return "ok" if current == _newest_schema() else "has an old schema; run: afterbeep migrate"
+    if found is migrate.Standing.TOO_NEW:
+        return "has a schema that this version cannot use"
+    return "ok" if found.is_fine else "has an old schema; run: afterbeep migrate"
 
 
 def _redis() -> str:

@@ -52,9 +52,17 @@ def opened(*, needs_tables: bool = True) -> Iterator[Hub]:
 
 
 def check_tables(hub: Hub, *, is_ours: bool) -> None:
-    """Migrate an embedded database; raises SettingsProblem when another one has old tables."""
-    if migrate.is_newest(hub.engine):
+    """Migrate an embedded database; raises SettingsProblem when another one has tables that this version cannot use.
+
+    A database that the next release has migrated is fine: this version runs beside it until it is replaced.
+    """
+    found = migrate.standing(hub.engine)
+    if found.is_fine:
         return
+    if found is migrate.Standing.TOO_NEW:
+        raise SettingsProblem(
+            "The database has been migrated to a version that this one cannot work beside. Install the newer one."
+        )
     if not is_ours:
         raise SettingsProblem("The database lacks tables of this version. Run: afterbeep migrate")
     migrate.migrate(hub.engine)

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Engine, create_engine, inspect, text
+from sqlalchemy import CheckConstraint, Engine, inspect
 
-from hub.context import Hub
-from hub.db.base import new_id
 from hub.db.migrate import current, is_newest, migrate
 from hub.db.schema import metadata
-
-
-@pytest.fixture
-def empty(hub: Hub) -> Iterator[Engine]:
-    """A database of its own, without tables."""
-    name = new_id("db")
-    with hub.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"create database {name}"))
-    made = create_engine(hub.engine.url.set(database=name))
-    yield made
-    made.dispose()
-    with hub.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"drop database {name}"))
 
 
 def test_an_empty_database_gets_the_tables_of_the_models(empty: Engine) -> None:

@@ -132,20 +132,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("connection_id", name=op.f("uq_subscriptions_connection_id")),
     )
     op.create_index(op.f("ix_subscriptions_tenant_id"), "subscriptions", ["tenant_id"])
-    # Outside a transaction, so that rows are written while it is made.
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_deliveries_record",
-            "deliveries",
-            ["connection_id", "record_id"],
-            postgresql_where="record_id is not null",
-            postgresql_concurrently=True,
-            if_not_exists=True,
-        )
 
 
 def downgrade() -> None:
-    op.drop_index("ix_deliveries_record", table_name="deliveries")
     op.drop_table("subscriptions")
     op.drop_table("record_checks")
     op.drop_table("outcome_polls")

@@ -11,9 +11,6 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_WAITING = "state = 'waiting' and not is_blocked"
-_ORDER: list[str | sa.TextClause] = ["is_replay", sa.text("is_urgent desc"), "due_at"]
-
 
 def upgrade() -> None:
     op.create_table(
@@ -73,43 +70,9 @@ def upgrade() -> None:
     op.add_column(
         "connections", sa.Column("replays_wake_at", sa.DateTime(timezone=True), nullable=True)
     )
-    # Outside a transaction, so that rows are written while they are made.
-    with op.get_context().autocommit_block():
-        _index("ix_deliveries_next", ["connection_id", *_ORDER], _WAITING)
-        _index("ix_deliveries_next_object", ["connection_id", "object", *_ORDER], _WAITING)
-        _index("ix_deliveries_replay", ["replay_id", "state"], "replay_id is not null")
-        for name in ("ix_deliveries_due", "ix_deliveries_due_object"):
-            op.drop_index(
-                name, table_name="deliveries", if_exists=True, postgresql_concurrently=True
-            )
-
-
-def _index(name: str, columns: list[str | sa.TextClause], where: str) -> None:
-    op.create_index(
-        name,
-        "deliveries",
-        columns,
-        postgresql_where=where,
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
 
 
 def downgrade() -> None:
-    op.create_index(
-        "ix_deliveries_due",
-        "deliveries",
-        ["connection_id", "is_urgent", "due_at"],
-        postgresql_where=_WAITING,
-    )
-    op.create_index(
-        "ix_deliveries_due_object",
-        "deliveries",
-        ["connection_id", "object", "is_urgent", "due_at"],
-        postgresql_where=_WAITING,
-    )
-    for name in ("ix_deliveries_next", "ix_deliveries_next_object", "ix_deliveries_replay"):
-        op.drop_index(name, table_name="deliveries")
     op.drop_column("connections", "replays_wake_at")
     for name in ("replay_id", "is_replay", "replayed_from", "before_detail", "before_candidates"):
         op.drop_column("deliveries", name)
