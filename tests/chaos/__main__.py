@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ def main() -> int:
         "--vendors", nargs="+", choices=sorted(SANDBOXES), default=sorted(SANDBOXES)
     )
     chosen = parser.parse_args()
+    # Whoever ends us lets us end what we started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
     log.configure(level="critical", style="console", stream=sys.stderr)
     console = Console(stderr=True)

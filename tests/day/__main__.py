@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -88,6 +89,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print only the figures, as JSON")
     chosen = parser.parse_args()
+    # Whoever ends us lets us end what we started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     log.configure(level="error", style="console", stream=sys.stderr)
     console = Console(stderr=True)
     began = time.monotonic()
