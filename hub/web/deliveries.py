@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from werkzeug import Response
 
-from hub.db.deliveries import Delivery, State
+from hub.db.deliveries import Delivery
 from hub.db.people import Role
 from hub.delivery import held, replay
 from hub.delivery.replay import Selection
@@ -34,31 +32,6 @@ def send_again() -> ResponseReturnValue:
     )
     _say(number, "will be sent again", "Nothing was sent again: these deliveries have moved on.")
     return _back()
-
-
-@pages.get("/parked/replay")
-@needs(Role.OPERATOR)
-def ask_all() -> ResponseReturnValue:
-    """Count what "everything parked" is before it is sent."""
-    selection = Selection(state=State.PARKED)
-    number = replay.count(the_hub(), viewer().tenant_id, selection)
-    return render_template("parked/confirm.html", number=number)
-
-
-@pages.post("/parked/replay")
-@needs(Role.OPERATOR)
-def send_all() -> ResponseReturnValue:
-    """Send everything that is parked again."""
-    me = viewer()
-    number = replay.replay(
-        the_hub(),
-        me.tenant_id,
-        Selection(state=State.PARKED),
-        version=_version(),
-        actor=me.actor,
-    )
-    _say(number, "will be sent again", "Nothing is parked any more.")
-    return redirect(url_for("web.parked.show"), 303)
 
 
 @pages.post("/approve")
@@ -115,8 +88,7 @@ def _check_ours(ids: list[str]) -> None:
 
 
 def _version() -> replay.Version:
-    wanted = request.form.get("version", "newest")
-    return cast("replay.Version", wanted if wanted in {"kept", "newest"} else "newest")
+    return "kept" if request.form.get("version") == "kept" else "newest"
 
 
 def _say(number: int, what: str, otherwise: str) -> None:

@@ -219,10 +219,41 @@ def test_everything_parked_is_counted_first(browser: webdriver.Chrome, site: Sit
     browser.get(f"{site.url}/needs-you")
     press(browser, "Send everything parked again")
 
-    see(browser, "Send again 1 delivery")
-    check(browser, "needs-you-all")
-    press(browser, "Send again 1 delivery")
-    see(browser, "1 delivery will be sent again")
+    see(browser, "You can cancel while it goes on")
+    check(browser, "send-again-count")
+    browser.find_element(By.CSS_SELECTOR, "#takes button").click()
+    see(browser, "to go")
+    check(browser, "send-again-going")
+    press(browser, "Cancel what is not sent")
+    see(browser, "What was not sent yet is what it was before")
+    check(browser, "send-again-cancelled")
+
+
+def test_sending_again_is_chosen_and_watched(
+    browser: webdriver.Chrome, site: Site, seeded: Seeded
+) -> None:
+    """The count follows the choice at once; the page follows the replay to its end, and the list keeps it."""
+    browser.get(f"{site.url}/send-again")
+    see(browser, "Choose a state, an account")
+    check(browser, "send-again")
+    Select(browser.find_element(By.NAME, "state")).select_by_visible_text("Rejected")
+    see(browser, "Nothing fits")
+    check(browser, "send-again-nothing")
+    Select(browser.find_element(By.NAME, "mapping")).select_by_visible_text("New leads")
+    Select(browser.find_element(By.NAME, "state")).select_by_visible_text("Delivered")
+    see(browser, "No limit holds it up")
+    Select(browser.find_element(By.NAME, "version")).select_by_visible_text("Version 1")
+    check(browser, "send-again-chosen")
+
+    browser.find_element(By.CSS_SELECTOR, "#takes button").click()
+    see(browser, "under version 1")
+    drain(seeded.salesforce)
+    see(browser, "Done")
+    check(browser, "send-again-done")
+
+    browser.get(f"{site.url}/send-again")
+    see(browser, "Delivered of New leads")
+    check(browser, "send-again-list")
 
 
 def test_connections(browser: webdriver.Chrome, site: Site) -> None:

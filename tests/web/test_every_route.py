@@ -11,12 +11,13 @@ from werkzeug.routing import Rule
 from hub.alerts import endpoints
 from hub.context import Hub, open_hub
 from hub.db.people import Role
+from hub.delivery import replay
 from hub.web.headers import CONTENT_SECURITY_POLICY
 from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Visitor, signed_in
 
-IDS = {"event_id", "delivery_id", "connection_id", "mapping_id", "webhook_id"}
+IDS = {"event_id", "delivery_id", "connection_id", "mapping_id", "webhook_id", "replay_id"}
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -45,6 +46,12 @@ def things(connected: Connected) -> dict[str, str]:
         "delivery_id": delivery_id,
         "connection_id": connected.connection.id,
         "mapping_id": mapping_id,
+        "replay_id": replay.begin(
+            connected.hub,
+            connected.company.tenant_id,
+            replay.Selection(event_id=accepted.id),
+            actor="command",
+        ).id,
         "webhook_id": endpoints.create(
             connected.hub,
             connected.company.tenant_id,
@@ -212,7 +219,9 @@ def test_policy_is_strict() -> None:
         assert part in CONTENT_SECURITY_POLICY
 
 
-@pytest.mark.parametrize("where", ["/", "/voicemails", "/needs-you", "/connections", "/mappings"])
+@pytest.mark.parametrize(
+    "where", ["/", "/voicemails", "/needs-you", "/send-again", "/connections", "/mappings"]
+)
 def test_pages_have_landmarks_and_one_heading(visitor: Visitor, where: str) -> None:
     """Each page has one h1, a main part, a named navigation, a title and a link past the navigation."""
     page = visitor.page(where)

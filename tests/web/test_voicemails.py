@@ -197,7 +197,7 @@ def test_parked_rows_are_sent_again_and_rejected(
     assert "The vendor refused this record" in page.text
     assert "2 deliveries" in page.text
 
-    asked = visitor.page("/deliveries/parked/replay")
+    asked = visitor.page("/send-again?state=parked")
     visitor.post("/deliveries/replay", {"delivery": first, "version": "kept"})
     answer = visitor.post("/deliveries/reject", {"delivery": second}, follow_redirects=True)
 
