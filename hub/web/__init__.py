@@ -23,6 +23,7 @@ from hub.web import (
     outcomes,
     overview,
     parked,
+    playbook,
     replays,
     shell,
     sign_in,
@@ -42,6 +43,7 @@ _SUBJECTS = (
     connection_settings,
     notifications,
     mappings,
+    playbook,
 )
 _LARGEST_FORM_BYTES = 512 * 1024
 

@@ -49,6 +49,7 @@ class Account:
     row: Connection
     counts: dict[str, int]
     limits: tuple[LimitOutlook, ...]
+    has_mapping: bool
     alerts: tuple[Alert, ...] = ()
 
     def count(self, *states: str) -> int:
@@ -102,9 +103,22 @@ def show() -> ResponseReturnValue:
         for connection_id, state, number in numbers:
             counts.setdefault(connection_id, {})[state] = number
         alerts = {row.id: _alerts(session, row.id) for row in rows}
+        mapped = set(
+            session.scalars(
+                select(FieldMapping.connection_id).where(
+                    FieldMapping.is_active, FieldMapping.archived_at.is_(None)
+                )
+            )
+        )
     budget = Budget(hub)
     accounts = [
-        Account(row, counts.get(row.id, {}), tuple(budget.outlook(row)), alerts[row.id])
+        Account(
+            row,
+            counts.get(row.id, {}),
+            tuple(budget.outlook(row)),
+            row.id in mapped,
+            alerts[row.id],
+        )
         for row in rows
         if row.connector in CONNECTORS
     ]

@@ -90,8 +90,10 @@ def show() -> ResponseReturnValue:
             .where(FieldMapping.archived_at.is_(None))
             .order_by(FieldMapping.is_active.desc(), FieldMapping.name)
         ).all()
-        has_connection = session.scalars(select(Connection.id).limit(1)).first() is not None
-    return render_template("mappings/list.html", rows=rows, has_connection=has_connection)
+        connections = session.scalars(
+            select(Connection).order_by(Connection.created_at, Connection.id)
+        ).all()
+    return render_template("mappings/list.html", rows=rows, connections=connections)
 
 
 @pages.get("/new")
