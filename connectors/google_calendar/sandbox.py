@@ -99,6 +99,12 @@ def create_sandbox(folder: Path, *, public_url: str) -> Flask:
             answer=lambda grant: {"scope": " ".join(grant.scopes)},
         ),
         limits=(LimitRule(_USER, 600, 60.0), LimitRule(_PROJECT, 10_000, 60.0)),
+        # Whatever day it is tried on, and whenever a caller would like to come.
+        connection={
+            "business_hours": dict.fromkeys(
+                ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "07:00-21:00"
+            )
+        },
         answers=_Answers(),
         views=(View(EVENT, "Events", ("summary",), ("when", "status", "location")),),
     )

@@ -49,6 +49,7 @@ What a running sandbox offers besides the vendor's API:
 ``GET /_sandbox/stats.json``         calls by endpoint and status, records, duplicate keys, tokens, limits
 ``GET POST DELETE /_sandbox/faults``  see :mod:`connectors.sandbox.faults`
 ``GET /_sandbox/keys.json``          what a person pastes, of a vendor that is reached with keys
+``GET /_sandbox/connection.json``     settings of a connection with which it can be tried at any hour
 ``GET POST /_sandbox/settings``      ``token_lifetime_s``, ``rotates_refresh``, ``limits: {name: capacity}``
 ``POST /_sandbox/expire``            all access tokens expire now
 ``POST /_sandbox/revoke``            all grants are withdrawn now

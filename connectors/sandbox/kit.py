@@ -61,11 +61,13 @@ class Sandbox:
         keys: KeyRules | None = None,
         views: Sequence[View] = (),
         hidden: Sequence[str] = (),
+        connection: Mapping[str, Any] | None = None,
     ) -> None:
         """Open the state in *folder* (``<name>.sqlite``) and add the kit's own routes.
 
         Accounts are reached through *oauth* or, without it, with *keys*. *hidden* objects belong to
-        the account's set-up: they are neither shown, counted nor cleared.
+        the account's set-up: they are neither shown, counted nor cleared. *connection* is what whoever tries a
+        connection to this sandbox at any hour should set for it.
         """
         self.name, self.label, self.public_url = name, label, public_url.rstrip("/")
         self.accounts = accounts
@@ -82,6 +84,7 @@ class Sandbox:
             raise ValueError(message)
         self.views = {view.object: view for view in views}
         self.hidden = frozenset(hidden)
+        self.connection = dict(connection or {})
         self._answers = answers
         self._counting = threading.Lock()
         #: Requests for the vendor's API that are being answered, given up by their senders or not.

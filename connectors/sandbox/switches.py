@@ -23,6 +23,7 @@ def switches(sandbox: Sandbox) -> Blueprint:
     on = _Switches(sandbox)
     add("/records.json", "records", on.records)
     add("/keys.json", "keys", on.keys)
+    add("/connection.json", "connection", lambda: jsonify(sandbox.connection))
     add("/stats.json", "stats", lambda: jsonify(statistics(sandbox)))
     add("/faults", "show_faults", on.show_faults, methods=["GET"])
     add("/faults", "add_fault", on.add_fault, methods=["POST"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: Characters in a line of a log file, where no terminal says how many fit.
-_WIDTH = 200
+_WIDTH = 240
 
 
 @click.command()

@@ -1,8 +1,7 @@
-"""Connects the sample tenant as its owner would in a browser, and publishes presets as its mappings."""
+"""Connects the sample tenant as its owner would in a browser, and publishes its trade's usual mappings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -13,14 +12,11 @@ from connectors.errors import ConnectorError
 from connectors.record import KeyAuth
 from connectors.registry import connector
 from hub.context import Hub
-from hub.db import mappings
 from hub.db.connections import Connection, Health
-from hub.delivery import describe
-from hub.delivery.checking import checked
-from hub.demo.house import VERTICAL, House
+from hub.delivery import describe, steer, usual_mappings
+from hub.demo.house import House
 from hub.demo.vendors import Vendor
 from hub.oauth import flow, keys
-from mappings.presets import Preset, presets
 
 _TIMEOUT_S = 20.0
 _ACTOR = "command"
@@ -33,7 +29,8 @@ class CouldNotConnect(Exception):
 def connect(hub: Hub, home: House, vendor: Vendor) -> tuple[Connection, bool]:
     """Give the tenant's connection to a vendor; tells whether it was made now.
 
-    One that needs to be reconnected is reconnected, and keeps its mappings. Raises CouldNotConnect.
+    A new one is set as its sandbox advises, so that it works at any hour. One that needs to be reconnected is
+    reconnected, and keeps its settings and mappings. Raises CouldNotConnect.
     """
     with hub.tenant(home.tenant_id) as session:
         old = session.scalars(
@@ -49,8 +46,10 @@ def connect(hub: Hub, home: House, vendor: Vendor) -> tuple[Connection, bool]:
             made = _with_keys(hub, home, vendor, old_id)
         else:
             made = _by_oauth(hub, home, vendor, old_id)
+        if old is None:
+            _configure(hub, home, vendor, made)
         describe.prepare(hub, home.tenant_id, made.id, actor=_ACTOR)
-    except (flow.ConnectProblem, ConnectorError, httpx.HTTPError) as err:
+    except (flow.ConnectProblem, steer.WrongSettings, ConnectorError, httpx.HTTPError) as err:
         raise CouldNotConnect(f"{vendor.label} was not connected: {err}") from err
     return made, old is None
 
@@ -89,6 +88,15 @@ def _with_keys(hub: Hub, home: House, vendor: Vendor, connection_id: str | None)
     )
 
 
+def _configure(hub: Hub, home: House, vendor: Vendor, made: Connection) -> None:
+    advised = httpx.get(
+        f"{vendor.url}/_sandbox/connection.json", timeout=_TIMEOUT_S, trust_env=False
+    )
+    change = steer.Change(settings=advised.raise_for_status().json())
+    if change.settings:
+        steer.configure(hub, home.tenant_id, made.id, change, actor=_ACTOR)
+
+
 def allow(authorise_url: str) -> dict[str, str]:
     """Open an authorise page and click "Allow" there; gives what the vendor sends back to the hub.
 
@@ -125,42 +133,13 @@ class _Form(HTMLParser):
 
 
 def publish(hub: Hub, home: House, connection: Connection) -> int:
-    """Publish the vendor's general presets for the tenant's trade, unless it has mappings; gives how many.
+    """Publish the usual mappings of the tenant's trade for an account; gives how many were made now.
 
-    Raises CouldNotConnect when one has an error for this account.
+    Raises CouldNotConnect when one has an error in this account.
     """
-    with hub.tenant(home.tenant_id) as session:
-        has_some = session.scalars(
-            select(mappings.FieldMapping.id).where(
-                mappings.FieldMapping.connection_id == connection.id
-            )
-        ).first()
-    if has_some:
-        return 0
-    label = connector(connection.connector).label
-    chosen = _general(connection.connector)
-    for preset in chosen:
-        document, problems = checked(hub, home.tenant_id, connection.id, preset.text)
-        wrong = [str(problem) for problem in problems if problem.severity == "error"]
-        if document is None or wrong:
-            raise CouldNotConnect(f'{label}, preset "{preset.title}": {"; ".join(wrong)}')
-        with hub.tenant(home.tenant_id) as session:
-            mappings.save(
-                session,
-                connection_id=connection.id,
-                name=f"{label}: {preset.title}",
-                document=document,
-                source=preset.text,
-                author=_ACTOR,
-                note="From the presets.",
-            )
-    return len(chosen)
-
-
-def _general(connector_name: str) -> Sequence[Preset]:
-    """Give the presets that suit several trades, the tenant's among them: they do not overlap much."""
-    return [
-        preset
-        for preset in presets(connector_name)
-        if VERTICAL in preset.verticals and len(preset.verticals) > 1
-    ]
+    found = usual_mappings.set_up(hub, home.tenant_id, connection.id, actor=_ACTOR, also=True)
+    for one in found.items:
+        if one.state == "wrong":
+            said = "; ".join(str(problem) for problem in one.problems)
+            raise CouldNotConnect(f"{one.name}: {said}")
+    return sum(one.state == "new" for one in found.items)

@@ -17,7 +17,7 @@ from hub.db.tenants import Tenant
 NAME = "Harbor Home Services"
 SLUG = "harbor"
 VERTICAL = "home_services"
-TIMEZONE = "America/New_York"
+TIMEZONE = "America/Los_Angeles"
 EMAIL = "owner@afterbeep.example"
 _SCOPES = tuple(keys.Scope)
 

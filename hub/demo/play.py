@@ -137,6 +137,10 @@ def _event(sample: dict[str, Any], data: dict[str, Any], heard_at: datetime) -> 
     """Give the event of an analysed sample, as if its call had ended some minutes ago."""
     ended_at = heard_at - timedelta(minutes=sample.get("received_minutes_ago", 0))
     length_s = round(len(sample["text"].split()) / _WORDS_PER_S, 1)
+    if sample.get(
+        "sms_consent"
+    ):  # the line asks for it; what was recorded afterwards does not say it
+        data.setdefault("callback", {})["sms_consent"] = True
     call = data["call"]
     call.setdefault("ended_at", ended_at.isoformat())
     call.setdefault("started_at", (ended_at - timedelta(seconds=length_s)).isoformat())

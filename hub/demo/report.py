@@ -65,10 +65,18 @@ def landed(hub: Hub, home: House, played: Sequence[Played]) -> dict[str, list[La
         after_s = None
         if row.delivered_at:
             after_s = (row.delivered_at - heard[row.event_id]).total_seconds()
+        reason = _sentence(hub, row) or row.reason
         found[row.event_id].append(
-            Landed(connector, row.object, row.state, row.record_url, row.reason, after_s)
+            Landed(connector, row.object, row.state, row.record_url, reason, after_s)
         )
     return found
+
+
+def _sentence(hub: Hub, row: Delivery) -> str | None:
+    """Give what the vendor said of a delivery that is not done."""
+    if row.detail is None or row.state == State.DELIVERED.value:
+        return None
+    return hub.vault.open_text(row.tenant_id, row.detail, about=f"deliveries.detail:{row.id}")
 
 
 def show(console: Console, played: Sequence[Played], where: dict[str, list[Landed]]) -> None:

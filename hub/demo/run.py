@@ -94,15 +94,24 @@ def start(
     stack.callback(hub.engine.dispose)
     home, is_new = house(hub, folder / "demo.json")
     console.print(f"Tenant {'made' if is_new else 'found'}: Harbor Home Services")
+    _connect_all(hub, home, found, console)
+    return Demo(hub, home, found, console, began, voicemails, analyser, []), supervisor
+
+
+def _connect_all(hub: Hub, home: House, found: Sequence[Vendor], console: Console) -> None:
+    """Connect every vendor first: which mappings an account gets depends on the others that are there."""
+    connected = []
     for vendor in found:
-        connection, is_fresh = connect(hub, home, vendor)
-        number = publish(hub, home, connection)
-        did = "connected by OAuth" if is_fresh else "is connected"
+        with console.status(f"Connecting {vendor.label} …"):
+            connected.append((vendor, *connect(hub, home, vendor)))
+    for vendor, connection, is_fresh in connected:
+        with console.status(f"Checking the usual mappings against {vendor.label} …"):
+            number = publish(hub, home, connection)
+        did = f"connected {vendor.way}" if is_fresh else "is connected"
         console.print(
             f"{vendor.label} {did}: {connection.account_name}"
             + (f", {number} mappings published" if number else "")
         )
-    return Demo(hub, home, found, console, began, voicemails, analyser, []), supervisor
 
 
 def play_all(demo: Demo, folder: Path) -> bool:

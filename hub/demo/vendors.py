@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from connectors.registry import CONNECTORS, SANDBOXES
+from connectors.record import KeyAuth
+from connectors.registry import CONNECTORS, SANDBOXES, connector
 from connectors.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
 from hub.processes import Program, answers
 from hub.settings import PREFIX, SettingsProblem
@@ -30,6 +31,11 @@ class Vendor:
     def label(self) -> str:
         """The vendor's name as it writes it."""
         return CONNECTORS[self.name][0]
+
+    @property
+    def way(self) -> str:
+        """How an account is connected, in words."""
+        return "by keys" if isinstance(connector(self.name).oauth, KeyAuth) else "by OAuth"
 
     @property
     def program(self) -> Program:
