@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import DBAPIError
+
 from hub import log
 from hub.context import process_hub
 from hub.delivery import outcome_polling, replays, send
+from hub.delivery.wake import awake
 
 _LOG = log.get(__name__)
 
@@ -29,6 +32,11 @@ def drain(connection_id: str) -> None:
     log.bind(connection_id=connection_id)
     try:
         send.drain(process_hub(), connection_id)
+    except DBAPIError as err:
+        _LOG.error("drain failed", kind=type(err).__name__, where=log.places(err))
+        # The flag of the ring that led here would keep the sweep from ringing for as long as it stands.
+        awake(process_hub(), connection_id)
+        raise DrainFailed from None
     except Exception as err:  # noqa: BLE001 - the boundary of the job
         _LOG.error("drain failed", kind=type(err).__name__, where=log.places(err))
         raise DrainFailed from None
