@@ -1,0 +1,1 @@
+"""What users of neighbouring products complained of, each as a fact about ours; ``index.yaml`` lists them all."""
