@@ -15,6 +15,7 @@ from hub.api.connections import ChangedConnection
 from hub.api.deliveries import Choice, ReplayMany, ReplayOne
 from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
 from hub.api.outcomes import NewPageVerdict
+from hub.api.playbook import SetUp
 from hub.api.replays import NewReplay
 from hub.api.webhooks import ChangedWebhook, NewWebhook
 
@@ -28,6 +29,7 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     NewMapping,
     NewPageVerdict,
     NewReplay,
+    SetUp,
     ChangedWebhook,
     NewWebhook,
 )
