@@ -35,6 +35,7 @@ _LOCK: Final = 7_201_461  # any number that only this uses
 PATIENCE: Final = "1s"
 _TRIES: Final = 60
 _PAUSE_S: Final = 1.0
+_LOOK_S: Final = 0.2
 _PASSING: Final = {"55P03", "40P01"}  # no lock in time, deadlock
 _NEEDS: Final = re.compile(r"needs code of (\w+)")
 
@@ -68,7 +69,7 @@ def migrate(engine: Engine, *, to: str = "head") -> list[str]:
     a minute. Raises SQLAlchemy's OperationalError when it never gets it.
     """
     with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        _wait_for_turn(connection)
         connection.execute(text(f"set lock_timeout = '{PATIENCE}'"))
         connection.commit()
         try:
@@ -82,6 +83,20 @@ def migrate(engine: Engine, *, to: str = "head") -> list[str]:
             connection.commit()
     script = ScriptDirectory.from_config(config())
     return [item.revision for item in script.iterate_revisions(after, before or "base")]
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Take the migrations' lock by asking again and again.
+
+    Whoever waited for it within a statement would be waited for by an index that is made beside writers.
+    """
+    while True:
+        query = text("select pg_try_advisory_lock(:lock)")
+        is_mine = connection.execute(query, {"lock": _LOCK}).scalar_one()
+        connection.commit()
+        if is_mine:
+            return
+        time.sleep(_LOOK_S)
 
 
 def _upgrade_patiently(connection: Connection, to: str) -> None:

@@ -154,6 +154,19 @@ def test_a_migration_gives_way_to_a_long_transaction(empty: Engine) -> None:
     assert standing(empty) is Standing.NEWEST
 
 
+def test_migrations_from_two_hosts_do_not_block_each_other(empty: Engine) -> None:
+    """One migrates, the other waits without being waited for, and finds nothing left to do."""
+    found: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: found.append(migrate(empty))) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+
+    assert sorted(map(bool, found)) == [False, True]
+    assert standing(empty) is Standing.NEWEST
+
+
 def test_an_index_that_was_not_finished_is_made_anew(empty: Engine) -> None:
     """What a migration left behind that died while it made an index is no index, and is in nobody's way."""
     migrate(empty, to="0005")
