@@ -69,6 +69,9 @@ class Head:
     first_since: datetime = field(kw_only=True)
 
 
+#: PostgreSQL shall read the lanes off their index, though it may not have noticed yet how many rows have come to wait:
+#: right after a replay was begun it would rather read and sort them all.
+_IN_ORDER = text("set local enable_sort = off")
 _LANES = (Delivery.is_replay, Delivery.is_urgent.desc(), Delivery.due_at)
 
 
@@ -81,6 +84,7 @@ def head(
     """
     due = _due(connection_id, with_replays=with_replays)
     with hub.tenant(tenant_id) as session:
+        session.execute(_IN_ORDER)
         first = session.execute(
             select(
                 Delivery.object,
@@ -190,6 +194,7 @@ def claim(
     """
     name = new_id("clm")
     with hub.engine.begin() as connection:
+        connection.execute(_IN_ORDER)
         found = connection.execute(
             text(claim_statement(job)),
             {

@@ -25,12 +25,14 @@ from hub.db.base import now
 from hub.db.deliveries import Delivery, State
 from hub.db.replays import Replay, ReplayState
 from hub.db.tenancy import TenantSession
-from hub.delivery import marking, stopping
+from hub.delivery import marking, reserve, stopping
 from hub.delivery.selection import STOPPED, Selection, Version, version_of
 from hub.delivery.wake import QUEUE, wake
 
 _LOG = log.get(__name__)
 _TURN_S = 20.0
+#: Who cancels waits so long for rows to be put back; a worker does the rest.
+_PATIENT_S = 3.0
 _JOB_S = 120
 _FLAG_S = 30
 #: Nobody is at work on what was not touched for so long.
@@ -189,6 +191,7 @@ def _end(session: TenantSession, row: Replay) -> None:
     left = session.scalars(select(Delivery.id).where(*marking.goes_back(row.id)).limit(1)).first()
     if left is None:
         row.ended_at, row.result = now(), _by_state(session, row.id)
+        reserve.let_go(session)
 
 
 def progress(hub: Hub, tenant_id: str, replay_id: str) -> Progress:
@@ -271,11 +274,12 @@ def cancel(hub: Hub, tenant_id: str, replay_id: str, *, actor: str) -> Progress:
         is_over = row.state in {ReplayState.DONE.value, ReplayState.CANCELLED.value}
         if not is_over:
             row.state, row.touched_at = ReplayState.CANCELLED.value, now()
+            reserve.hold(session)  # so that nothing more of it is sent while it is put back
             session.flush()
             audit.record(session, actor=actor, action="replay.cancelled", target=row.id)
     if is_over:
         raise HasEnded(f"This replay is {row.state} already.")
-    if not advance(hub, tenant_id, replay_id):
+    if not advance(hub, tenant_id, replay_id, for_s=_PATIENT_S):
         ring(hub, replay_id)
     return progress(hub, tenant_id, replay_id)
 

@@ -18,6 +18,7 @@ from hub.context import Hub
 from hub.db.base import first_id, now
 from hub.db.connections import Connection
 from hub.db.deliveries import Delivery
+from hub.db.tenancy import TenantSession
 from hub.delivery.account import Line
 from hub.delivery.outlook import LimitOutlook
 
@@ -57,6 +58,16 @@ def put_off(hub: Hub, connection: Connection) -> datetime:
             update(Connection).where(Connection.id == connection.id).values(replays_wake_at=until)
         )
     return until
+
+
+def hold(session: TenantSession) -> None:
+    """Let the replayed rows of all of a tenant's connections wait, while some are put back."""
+    session.execute(update(Connection).values(replays_wake_at=now() + LOOK_AGAIN))
+
+
+def let_go(session: TenantSession) -> None:
+    """Let what was held go on, as far as there are calls for it."""
+    session.execute(update(Connection).values(replays_wake_at=None))
 
 
 def ride_for_free(vendor: Connector, object_name: str, count: int) -> bool:
