@@ -204,3 +204,11 @@ class Configurable(Protocol):
 
     def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
         """List what the account offers for a setting that ``is_from_account``."""
+
+
+@runtime_checkable
+class RunsOn(Protocol):
+    """A vendor that may still carry out a write for a while after whoever sent it has died."""
+
+    def runs_on_s(self, settings: Mapping[str, JSON]) -> float:
+        """Give how long, in seconds; ``settings`` are the connection's. It holds for the objects of ``repeats``."""

@@ -14,7 +14,7 @@ from connectors.errors import ContractBroken
 from connectors.pagerduty import closing, describing, finding, services, subscribing, writing
 from connectors.pagerduty.calls import call, one
 from connectors.pagerduty.incidents import CREATES, INCIDENT
-from connectors.pagerduty.notes import NOTE
+from connectors.pagerduty.notes import ASK_AFTER_S, NOTE
 from connectors.pagerduty.preferences import SETTINGS, preferences
 from connectors.pagerduty.refusals import seconds
 from connectors.pagerduty.transport import OPERATION
@@ -126,6 +126,11 @@ class PagerDuty:
     def prepare(self, account: Account) -> Sequence[Todo]:
         """Create nothing: incidents carry our key as they are. Ask for a service where there are several."""
         return services.prepare(account)
+
+    def runs_on_s(self, settings: Mapping[str, JSON]) -> float:
+        """Give how long a note may be on its way to PagerDuty."""
+        del settings
+        return ASK_AFTER_S
 
     def find(self, account: Account, lookups: Sequence[Lookup]) -> Sequence[Found]:
         """Answer every lookup by key; PagerDuty offers no other."""

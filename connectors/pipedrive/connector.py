@@ -10,7 +10,7 @@ from connectors.pipedrive import closing, describing, finding, hooks, paths, pre
 from connectors.pipedrive.calls import call
 from connectors.pipedrive.keys import KeyFields
 from connectors.pipedrive.preferences import SETTINGS, key_fields
-from connectors.pipedrive.refusals import number, until_midnight_s
+from connectors.pipedrive.refusals import ON_ITS_WAY_S, number, until_midnight_s
 from connectors.record import (
     JSON,
     Account,
@@ -145,6 +145,11 @@ class Pipedrive:
     def prepare(self, account: Account) -> Sequence[Todo]:
         """Create the custom fields that keep our key; list what a person must do instead."""
         return preparing.prepare(account, self._keys)
+
+    def runs_on_s(self, settings: Mapping[str, JSON]) -> float:
+        """Give how long a request may be on its way to Pipedrive."""
+        del settings
+        return ON_ITS_WAY_S
 
     def find(self, account: Account, lookups: Sequence[Lookup]) -> Sequence[Found]:
         """Answer every lookup: by key among the newest records and by search, by values with a search."""

@@ -40,7 +40,7 @@ _BLOCKED_S = 300.0
 _UNCLEAR_S = 900.0
 #: Our clock and Pipedrive's may differ by so much.
 _SLACK_S = 60.0
-_ON_ITS_WAY_S = 30.0
+ON_ITS_WAY_S = 30.0
 #: 'Validation failed: org_id: Expected integer', '"org_id" must be a number', "Parameter 'org_id' ..."
 _FIELD = (
     re.compile(r"(?:failed|error)\W+([a-z][\w.]*|[0-9a-f]{40})\s*:", re.IGNORECASE),
@@ -80,7 +80,7 @@ def _failed(status: int, *, is_write: bool) -> ConnectorError:
     if is_write and status in _GATEWAYS:
         return Uncertain(
             f"Pipedrive's gateway failed with {status} while it was asked to write.",
-            ask_after_s=_ON_ITS_WAY_S,
+            ask_after_s=ON_ITS_WAY_S,
             status=status,
         )
     return Unavailable(f"Pipedrive failed with {status}.", status=status)

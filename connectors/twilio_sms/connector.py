@@ -29,6 +29,7 @@ from connectors.record import (
 from connectors.settings import wrong
 from connectors.twilio_sms import closing, describing, finding, sending
 from connectors.twilio_sms.calls import CONCURRENCY, client, is_twilio, keys_of, reading
+from connectors.twilio_sms.refusals import ASK_AFTER_S
 from connectors.twilio_sms.rules import SETTINGS, rules_of
 
 _TOO_MANY = "https://www.twilio.com/docs/api/errors/20429 (2026-11-22)"
@@ -107,6 +108,11 @@ class TwilioSMS:
     def prepare(self, account: Account) -> Sequence[Todo]:
         """List what keeps texts from being sent: no number, or several and none chosen."""
         return describing.prepare(account)
+
+    def runs_on_s(self, settings: Mapping[str, JSON]) -> float:
+        """Give how long a text may be on its way to Twilio."""
+        del settings
+        return ASK_AFTER_S
 
     def find(self, account: Account, lookups: Sequence[Lookup]) -> Sequence[Found]:
         """Find texts by recipient and words; raises Rejected for what cannot be asked."""

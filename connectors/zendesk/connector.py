@@ -125,6 +125,10 @@ class Zendesk:
         del account
         return ()
 
+    def runs_on_s(self, settings: Mapping[str, JSON]) -> float:
+        """Give how long a job that nobody knows of may be queued and run."""
+        return preferences(settings).job_runs_s
+
     def find(self, account: Account, lookups: Sequence[Lookup]) -> Sequence[Found]:
         """Answer every lookup: by our key from Zendesk's own tables, by other values with a search."""
         return [

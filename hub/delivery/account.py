@@ -16,7 +16,7 @@ from hub.db.connections import Connection
 from hub.delivery import hook_address
 from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget, Place
-from hub.delivery.remote_account import AccountKey
+from hub.delivery.remote_account import AccountKey, granted_of
 from hub.oauth import tokens
 from hub.tally import families
 
@@ -72,6 +72,14 @@ class Line:
     def wait_s(self, units: Mapping[str, int]) -> float:
         """Give how long to wait before these units could be charged."""
         return self.budget.check(self._key, units, is_urgent=self.is_urgent)
+
+    def granted(self) -> dict[str, int]:
+        """Give how many units of each limit we may ever spend at once, without what is kept for urgent rows."""
+        kept = 0.0 if self.is_urgent else self.hub.settings.urgent_reserve
+        return {
+            limit.name: max(1, int(granted_of(self._key, limit, limit.capacity) * (1 - kept)))
+            for limit in connector(self.connection.connector).limits
+        }
 
     def _ask(self, ask: Callable[[Account], T], token: str) -> T:
         try:

@@ -62,7 +62,8 @@ class Draft:
     @property
     def is_first(self) -> bool:
         """Whether this key was certainly never sent: no try failed without a clear word, and no worker died with it."""
-        return self.record_id is None and self.row.attempts == 0 and not self.row.is_uncertain
+        is_new = self.row.attempts == 0 and not self.row.was_sent_before
+        return self.record_id is None and is_new and not self.row.is_uncertain
 
     def write(self) -> Write:
         """Give the final record: update modes applied when it exists already."""

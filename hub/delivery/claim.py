@@ -152,6 +152,8 @@ class Claimed:
     chosen_record_id: str | None
     first_failed_at: datetime | None
     job: str | None = None
+    #: A replay forgets the tries that came before it, and what was delivered once has a record, known or not.
+    was_sent_before: bool = False
 
 
 _CLAIM = """
@@ -169,7 +171,7 @@ from (
 where d.id = due.id
 returning d.id, d.event_id, d.mapping_id, d.mapping_version, d.step, d.object, d.key, d.attempts,
           d.is_uncertain, d.is_urgent, d.waits_for, d.record_id, d.chosen_record_id,
-          d.first_failed_at, d.job, d.due_at, d.is_replay
+          d.first_failed_at, d.job, d.due_at, d.is_replay, d.replay_id, d.delivered_at
 """
 
 
@@ -226,6 +228,7 @@ def claim(
             chosen_record_id=row.chosen_record_id,
             first_failed_at=row.first_failed_at,
             job=row.job,
+            was_sent_before=row.replay_id is not None or row.delivered_at is not None,
         )
         for row in found
     ]
@@ -233,7 +236,9 @@ def claim(
 
 _TAKE_BACK = """
 update deliveries
-set state = 'waiting', claim = null, lease_until = null, due_at = now(),
+set state = 'waiting', claim = null, lease_until = null,
+    due_at = case when job is null and (not :some_are_safe or object = any(:repeats))
+                  then greatest(now(), updated_at + make_interval(secs => :runs_on_s)) else now() end,
     is_uncertain = is_uncertain or job is null,
     updated_at = now(), reason = 'The worker that sent this stopped before it had an answer.'
 where connection_id = :connection_id and tenant_id = :tenant_id and state = 'sending'
@@ -242,12 +247,18 @@ where connection_id = :connection_id and tenant_id = :tenant_id and state = 'sen
 
 
 def take_back(
-    hub: Hub, tenant_id: str, connection_id: str, *, repeats: frozenset[str] | None
+    hub: Hub,
+    tenant_id: str,
+    connection_id: str,
+    *,
+    repeats: frozenset[str] | None,
+    runs_on_s: float = 0.0,
 ) -> int:
     """Take rows back from a drain that died; call it only with the connection's lock.
 
     ``repeats`` names the objects of which the vendor could make a second record of a key while the
     lost request is still on its way (None: all); their rows are taken back when the lease is over,
+    and nobody asks about them before the request can no longer be on its way (``runs_on_s``);
     the others at once, and so are those that a job of the vendor's has taken: they were only asked for.
     """
     with hub.engine.begin() as connection:
@@ -258,6 +269,7 @@ def take_back(
                 "tenant_id": tenant_id,
                 "some_are_safe": repeats is not None,
                 "repeats": sorted(repeats or ()),
+                "runs_on_s": runs_on_s,
             },
         ).rowcount
 

@@ -114,7 +114,14 @@ def _again(replay: Replay, is_named: bool) -> dict[Any, Any]:  # noqa: FBT001 - 
     needs = lacks_record()
     return {
         Delivery.state: State.WAITING.value,
-        Delivery.due_at: at,
+        # Nobody asks for a lost write before it can no longer be on its way.
+        Delivery.due_at: case(
+            (
+                (Delivery.state == State.WAITING.value) & Delivery.is_uncertain,
+                func.greatest(Delivery.due_at, at),
+            ),
+            else_=at,
+        ),
         Delivery.updated_at: at,
         Delivery.mapping_version: _version(replay.version),
         Delivery.is_blocked: needs,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from rq.timeouts import BaseTimeoutException
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,12 +18,11 @@ from connectors.errors import (
     NotYet,
     Rejected,
     Throttled,
-    TokenExpired,
     Unavailable,
     Uncertain,
 )
-from connectors.interface import Connector, WorksLater, WritesInBulk
-from connectors.record import Outcome, RecordId, Write
+from connectors.interface import Connector, RunsOn, WorksLater
+from connectors.record import Outcome, RecordId
 from connectors.registry import UnknownConnector, connector
 from hub import log
 from hub.context import Hub
@@ -30,7 +30,7 @@ from hub.db.base import now
 from hub.db.connections import Connection
 from hub.db.tenants import Tenant
 from hub.db.vault import KeyMissing
-from hub.delivery import counting, pace, reserve, stopping, turns
+from hub.delivery import counting, pace, reserve, sizing, stopping, turns
 from hub.delivery.account import Line, is_ours
 from hub.delivery.backoff import told_s
 from hub.delivery.budget import Budget
@@ -39,15 +39,13 @@ from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, 
 from hub.delivery.resolve import resolve
 from hub.delivery.settle import Report, hold_back, settle
 from hub.delivery.taken import Answer, ask
-from hub.delivery.verdicts import Settled, delivered, failed, look_again, nothing_sent
+from hub.delivery.verdicts import Settled, delivered, failed, look_again, nothing_sent, worst
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
 
 _LOG = log.get(__name__)
 #: Nobody sleeps longer without looking: meanwhile a person may have granted more, or other rows may have come.
 _LONGEST_SLEEP_S = 300.0
-#: Rows of a job that are asked for at once.
-_MOST_OF_A_JOB = 10_000
 
 
 @dataclass(slots=True)
@@ -79,7 +77,8 @@ def drain(hub: Hub, connection_id: str) -> Drained:
         found = _read(hub, tenant_id, connection_id)
         vendor = _vendor(hub, found)
         repeats = vendor.repeats if vendor else None
-        taken = take_back(hub, tenant_id, connection_id, repeats=repeats)
+        runs_on_s = vendor.runs_on_s(found.settings) if isinstance(vendor, RunsOn) else 0.0
+        taken = take_back(hub, tenant_id, connection_id, repeats=repeats, runs_on_s=runs_on_s)
         if taken:
             _LOG.warning("rows taken back", connection_id=connection_id, rows=taken)
             counting.taken_back(hub, found, taken)
@@ -130,7 +129,7 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     if not _may_send(connection):
         return False
     vendor = connector(connection.connector)
-    most, may_replay = _worth_counting(vendor), reserve.may_replay(connection)
+    most, may_replay = sizing.worth_counting(vendor), reserve.may_replay(connection)
     first = head(hub, tenant_id, connection_id, at_most=most, with_replays=may_replay)
     if first is None:
         return False
@@ -143,7 +142,7 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
         tenant_id,
         connection_id,
         object_name=first.object,
-        at_most=_batch_size(vendor, first),
+        at_most=sizing.batch_size(line, vendor, first),
         job=first.job,
         with_replays=first.is_replay or first.job is not None or takes_riders,
     )
@@ -156,20 +155,6 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     return _send(hub, line, vendor, name, rows)
 
 
-def _worth_counting(vendor: Connector) -> int:
-    """Give how many waiting rows make no difference any more."""
-    return vendor.bulk_from + 1 if isinstance(vendor, WritesInBulk) else vendor.max_batch
-
-
-def _batch_size(vendor: Connector, first: Head) -> int:
-    """Give how many rows the next call may take: very many where that has a cheaper way and nobody waits urgently."""
-    if first.job is not None:
-        return _MOST_OF_A_JOB
-    if isinstance(vendor, WritesInBulk) and first.count > vendor.bulk_from and not first.is_urgent:
-        return vendor.max_bulk
-    return vendor.max_batch
-
-
 def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: int) -> bool:
     """Decide whether to send now; otherwise say when to look again.
 
@@ -178,8 +163,7 @@ def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: in
     if first.job is not None:
         units = vendor.poll_cost(first.job) if isinstance(vendor, WorksLater) else {}
     else:
-        sample = [Write(key="", object=first.object, fields={})] * first.count
-        units = vendor.write_cost(sample)
+        units = vendor.write_cost(sizing.sample(first.object, first.count))
         if first.is_replay and reserve.is_kept(hub, line, units):
             reserve.put_off(hub, line.connection)  # live rows still ring
             return False
@@ -238,8 +222,8 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
     except ConnectorError as err:
         stopped_by = err
         results = [failed(row, nothing_sent(err)) for row in rows]
-    except SQLAlchemyError:
-        raise  # our database is away; the rows are taken back when it is there again
+    except (SQLAlchemyError, BaseTimeoutException):
+        raise  # our database is away, or our time is over; the rows are taken back by the next drain
     except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
         stopped_by = _defect(vendor, err)
         results = [failed(row, stopped_by) for row in rows]
@@ -251,7 +235,7 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
         results += written
     _settle(hub, line, name, results, drafts=drafts, started=started)
     if stopped_by is None:
-        stopped_by = _worst(results)
+        stopped_by = worst(results)
     return stopped_by is None or _react(hub, line, stopped_by)
 
 
@@ -296,14 +280,14 @@ def _ask_job(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[
     except ConnectorError as err:
         stopped_by = err
         results = [failed(row, nothing_sent(err)) for row in rows]
-    except SQLAlchemyError:
-        raise  # our database is away; the rows are taken back when it is there again
+    except (SQLAlchemyError, BaseTimeoutException):
+        raise  # our database is away, or our time is over; the rows are taken back by the next drain
     except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
         stopped_by = _defect(vendor, err)
         results = [failed(row, stopped_by) for row in rows]
     _settle(hub, line, name, results, drafts=answer.drafts, started=started)
     if stopped_by is None:
-        stopped_by = _worst(results)
+        stopped_by = worst(results)
     return stopped_by is None or _react(hub, line, stopped_by)
 
 
@@ -341,8 +325,8 @@ def _write(
             )
     except ConnectorError as err:
         return [failed(draft.row, err) for draft in drafts], err
-    except SQLAlchemyError:
-        raise  # our database is away; the rows are taken back when it is there again
+    except (SQLAlchemyError, BaseTimeoutException):
+        raise  # our database is away, or our time is over; the rows are taken back by the next drain
     except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
         broken = _defect(vendor, err)
         return [failed(draft.row, broken) for draft in drafts], broken
@@ -364,19 +348,6 @@ def _result(draft: Draft, outcome: Outcome) -> Settled:
     return failed(draft.row, outcome.error)
 
 
-def _worst(results: Sequence[Settled]) -> ConnectorError | None:
-    """Give the error of a row that concerns the whole account: its authorisation, or the longest throttling.
-
-    An expired token does not: the next call gets a fresh one.
-    """
-    errors = [one.error for one in results]
-    for err in errors:
-        if isinstance(err, NeedsReconnect) and not isinstance(err, TokenExpired):
-            return err
-    found = [err for err in errors if isinstance(err, Throttled)]
-    return max(found, key=lambda err: err.retry_after_s, default=None)
-
-
 def _react(hub: Hub, line: Line, err: ConnectorError) -> bool:
     """Draw the consequence for the whole connection; tells whether to go on with the next batch."""
     connection = line.connection
@@ -387,9 +358,8 @@ def _react(hub: Hub, line: Line, err: ConnectorError) -> bool:
         sleep_until(hub, connection, told_s(err.retry_after_s), is_urgent=is_for_all)
         return False
     if isinstance(err, NeedsReconnect):
-        mark_needs_reconnect(
-            hub, connection.tenant_id, connection.id, err.detail, version=line.token_version
-        )
+        version = connection.token_version if line.token_version is None else line.token_version
+        mark_needs_reconnect(hub, connection.tenant_id, connection.id, err.detail, version=version)
         return False
     if isinstance(err, Unavailable | Uncertain | ContractBroken):
         hold_back(hub, connection, err)

@@ -125,7 +125,7 @@ def _row_values(hub: Hub, report: Report, results: Sequence[Settled]) -> dict[st
         "is_uncertain": [one.is_uncertain for one in results],
         "record_id": [one.record and _kept(one.record.id) for one in results],
         "record_url": [one.record and _kept(one.record.url) for one in results],
-        "reason": [one.reason for one in results],
+        "reason": [_kept(one.reason) for one in results],
         "reason_path": [_kept(one.reason_path) for one in results],
         "forgets": [one.forgets_record for one in results],
         "job": [_kept(one.job) for one in results],
@@ -286,7 +286,7 @@ def hold_back(hub: Hub, connection: Connection, err: ConnectorError) -> float:
         if current.health == Health.HEALTHY.value:
             current.health, current.health_at = Health.DEGRADED.value, now()
         if current.health == Health.DEGRADED.value:
-            current.health_reason = err.detail
+            current.health_reason = _kept(err.detail)
     counting.back_off(hub, connection, err)
     _LOG.warning(
         "connection held back",

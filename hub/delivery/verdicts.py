@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from connectors.errors import (
     NotYet,
     Rejected,
     Throttled,
+    TokenExpired,
     Unavailable,
     Uncertain,
 )
@@ -65,7 +67,8 @@ def failed(row: Claimed, err: ConnectorError) -> Settled:
             is_uncertain=row.is_uncertain,
             uses_attempt=False,
             job=row.job,
-            reason=err.detail,
+            # The vendor's own words are kept sealed, beside it: they may quote the caller.
+            reason="The account's limits leave nothing for now",
             error=err,
         )
     if isinstance(err, NotYet):
@@ -112,7 +115,7 @@ def _not_yet(row: Claimed, err: NotYet) -> Settled:
         is_uncertain=row.is_uncertain and err.job is None,
         uses_attempt=False,
         job=err.job,
-        reason=err.detail,
+        reason="The vendor is working on it" if err.job else "It waits for its time",
         error=err,
     )
 
@@ -194,3 +197,21 @@ def _candidates(err: Ambiguous) -> str:
             for one in err.candidates
         ]
     )
+
+
+def worst(results: Sequence[Settled]) -> ConnectorError | None:
+    """Give the error of a row that concerns the whole account: its authorisation, or the longest throttling.
+
+    An expired token does not: the next call gets a fresh one. When no row of several succeeded and the vendor's answers
+    were not understood, or did not come, nobody should go on as if it were well.
+    """
+    errors = [one.error for one in results if one.error is not None]
+    for err in errors:
+        if isinstance(err, NeedsReconnect) and not isinstance(err, TokenExpired):
+            return err
+    found = [err for err in errors if isinstance(err, Throttled)]
+    if found:
+        return max(found, key=lambda err: err.retry_after_s)
+    if len(errors) < len(results):
+        return None
+    return next((err for err in errors if isinstance(err, ContractBroken | Uncertain)), None)
