@@ -46,7 +46,7 @@ def run(*words: str, env: dict[str, str], stdin: str = "") -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
