@@ -26,8 +26,9 @@ from hub.embedded import Services
 from hub.settings import SettingsProblem
 
 _LOG = log.get(__name__)
-#: A worker finishes its batch when it is asked to stop; what takes longer is taken back from it later.
-_STOP_S = 25.0
+#: A worker finishes its batch when it is asked to stop, and a call to a vendor may take 30 s; what takes longer is
+#: taken back from it later.
+_STOP_S = 35.0
 _LONGEST_PAUSE_S = 30.0
 #: A program that ran this long was well; the pause before it is started again is short again.
 _WELL_S = 60.0
