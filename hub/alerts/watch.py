@@ -39,7 +39,7 @@ from connections c
 cross join lateral (
     select count(*) as waiting, min(least(d.due_at, d.first_failed_at)) as oldest_at
     from deliveries d
-    where d.connection_id = c.id and d.state = 'waiting' and not d.is_blocked
+    where d.connection_id = c.id and d.state = 'waiting' and not d.is_blocked and not d.is_replay
 ) q
 where q.waiting > 0 and c.health <> 'disconnected'
 """

@@ -28,7 +28,8 @@ cross join lateral (
            case when d.is_replay then 'replay' when d.is_urgent then 'urgent' else 'live' end as lane,
            count(*) as number,
            min(least(d.due_at, d.first_failed_at))
-               filter (where d.state in ('waiting', 'sending') and not d.is_blocked) as oldest_at,
+               filter (where d.state in ('waiting', 'sending') and not d.is_blocked
+                       and not d.is_replay) as oldest_at,
            count(*) filter (where d.job is not null and d.state in ('waiting', 'sending')) as in_jobs
     from deliveries d
     where d.connection_id = c.id and d.state in ('held', 'waiting', 'sending', 'parked')
