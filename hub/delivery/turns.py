@@ -141,7 +141,7 @@ class Turn:
 def turn(hub: Hub, connection: Connection, *, lines_up: bool = True) -> Iterator[Turn]:
     """Hold a turn for a connection; when it gets none, it is put in line, unless it has no need to be."""
     mine = Turn(hub, connection, is_slow=_is_slow(hub, connection))
-    standing = _standing(hub)
+    standing = standing_of(hub)
     if not standing.has_others:
         try:
             yield mine
@@ -224,7 +224,7 @@ def _call_next(hub: Hub, line: str) -> None:
 _SEEN: Final[dict[str, tuple[float, Standing]]] = {}
 
 
-def _standing(hub: Hub) -> Standing:
+def standing_of(hub: Hub) -> Standing:
     """Count workers and vendors, or give what was so a moment ago."""
     where = str(hub.engine.url)
     seen_at, found = _SEEN.get(where, (-_FRESH_S, Standing(0, 0)))

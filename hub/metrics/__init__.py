@@ -190,7 +190,8 @@ def _read(hub: Hub) -> Figures:
             )
     except (redis.RedisError, SQLAlchemyError) as err:
         _log.warning("metrics were not read", kind=type(err).__name__)
-        found[gauges.REDIS_UP.name] = [([], 0.0)]
+        away = gauges.REDIS_UP if isinstance(err, redis.RedisError) else gauges.DATABASE_UP
+        found[away.name] = [([], 0.0)]
     return found
 
 

@@ -10,7 +10,7 @@ from rq.job import Job
 
 from hub import clock
 from hub.context import Hub
-from hub.delivery import outcome_polling, sweep
+from hub.delivery import outcome_polling, sweep, turns
 from hub.delivery.wake import QUEUE
 from hub.metrics import gauges
 from hub.metrics.gauges import Figures, Rows
@@ -54,7 +54,8 @@ def _oldest_s(hub: Hub, queue: Any) -> float:
 
 
 def _workers(hub: Hub) -> Rows:
-    numbers = {"busy": 0.0, "idle": 0.0}
-    for one in Worker.all(connection=hub.redis):
-        numbers["busy" if one.get_state() == "busy" else "idle"] += 1
-    return [([state], number) for state, number in numbers.items()]
+    """Count living workers, which the database knows at once; RQ remembers killed ones for minutes."""
+    living = turns.standing_of(hub).workers
+    states = [one.get_state() for one in Worker.all(connection=hub.redis)]
+    busy = min(living, states.count("busy"))
+    return [(["busy"], float(busy)), (["idle"], float(living - busy))]

@@ -43,7 +43,7 @@ def workers(hub: Hub, number: int) -> Iterator[None]:
         one.start()
     try:
         turns._SEEN.clear()
-        while turns._standing(hub).workers < number:
+        while turns.standing_of(hub).workers < number:
             turns._SEEN.clear()
         yield
     finally:
@@ -73,8 +73,8 @@ def rung(hub: Hub) -> list[str]:
 
 def test_living_workers_are_counted(hub: Hub, vendors: dict[str, list[Connection]]) -> None:
     """Each holds a lock of the database while it lives; who has gone is not counted."""
-    assert turns._standing(hub).workers == _WORKERS
-    assert turns._standing(hub).vendors >= len(vendors)
+    assert turns.standing_of(hub).workers == _WORKERS
+    assert turns.standing_of(hub).vendors >= len(vendors)
 
 
 def test_a_vendor_leaves_a_worker_to_the_others(
