@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         20_000, ge=0, description="Jobs after which a worker ends, to be started again; 0: never"
     )
     worker_max_mib: int = Field(
-        1_024, ge=0, description="Memory in MiB above which a worker ends, to be started again; 0: never"
+        1_024,
+        ge=0,
+        description="Memory in MiB above which a worker ends, to be started again; 0: never",
     )
     events_per_minute: int = Field(
         60_000, ge=1, description="Events that one API key may post in a minute"

@@ -16,7 +16,8 @@ from hub.settings import PREFIX, Settings
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _PACKAGES = (
     "connectors", "connectors/google_calendar", "connectors/hubspot", "connectors/pagerduty",
-    "connectors/pipedrive", "connectors/salesforce", "connectors/twilio_sms", "connectors/zendesk", "hub", "hub/alerts", "hub/api", "hub/cli",
+    "connectors/pipedrive", "connectors/salesforce", "connectors/twilio_sms", "connectors/zendesk",
+    "hub", "hub/alerts", "hub/api", "hub/cli",
     "hub/db", "hub/delivery", "hub/demo", "hub/oauth", "hub/web", "mappings", "voice",
 )  # fmt: skip
 

@@ -201,6 +201,10 @@ class Firm:
         """Count the calls that the vendor had."""
         return int(self._box().stats()["calls_total"])
 
+    def in_flight(self) -> int:
+        """Count the calls that the vendor has not answered yet."""
+        return int(self._box().stats()["in_flight"])
+
     def tokens(self, what: str) -> int:
         """Tell how many tokens the vendor issued, refreshed, refused or revoked."""
         return int(self._box().stats()["tokens"].get(what, 0))

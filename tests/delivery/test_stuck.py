@@ -20,6 +20,7 @@ from hub.db.tenants import Tenant
 from hub.db.vault import MasterKeys, Vault
 from hub.delivery import replay, send, steer, sweep, wake
 from hub.delivery.account import Line
+from hub.delivery.bell import bell
 from hub.delivery.budget import Budget
 from hub.delivery.claim import only_drain
 from hub.delivery.ledger import ledger
@@ -307,6 +308,7 @@ def test_a_ring_during_a_drain_is_not_swallowed(hub: Hub, connected: Connected) 
     """A worker that finds another at it leaves the bell free, so that the next second's sweep rings again."""
     connected.publish(LEAD)
     connected.accept(voicemail(1))
+    bell(hub).flush()  # it rings beside the answer, and not later
     hub.redis.flushall()
     wake.wake(hub, [connected.connection.id])
 
