@@ -9,6 +9,9 @@ from connectors.record import Limit
 from hub.delivery.call_counts import slots
 from hub.delivery.remote_account import AccountKey, granted_of
 
+#: A burst of so small a part of a day's grant is no reason for anybody to wait.
+_FREE = 0.005
+
 
 @dataclass(frozen=True, slots=True)
 class LimitOutlook:
@@ -62,7 +65,7 @@ def outlook_of(
         blocked_for_s=max(0.0, state.get("blocked", 0.0) - at),
         source=limit.source,
         affordable_per_s=_affordable(spent, limit, at, remaining) if is_day else None,
-        recent_per_s=_recent(spent, length, at) if is_day else None,
+        recent_per_s=_recent(spent, length, at, free=granted * _FREE) if is_day else None,
     )
 
 
@@ -80,8 +83,8 @@ def _affordable(spent: Sequence[tuple[int, int]], limit: Limit, at: float, remai
     return min(rate, have / limit.period_s)
 
 
-def _recent(spent: Sequence[tuple[int, int]], length: float, at: float) -> float:
-    """Give the units per second since the slot before the present one began."""
+def _recent(spent: Sequence[tuple[int, int]], length: float, at: float, *, free: float) -> float:
+    """Give the units per second since the slot before the present one began, above what is too little to matter."""
     current = int(at / length)
     units = sum(count for slot, count in spent if slot >= current - 1)
-    return units / (at - (current - 1) * length)
+    return max(0.0, units - free) / (at - (current - 1) * length)
