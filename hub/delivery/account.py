@@ -34,14 +34,15 @@ class Line:
     is_urgent: bool = False
     calls: int = 0
     last_status: int | None = None
-    #: The version of the tokens that the last call was made with.
-    token_version: int | None = None
+    #: The version of the tokens that the last call was made with; before the first, that of the connection as read.
+    token_version: int = field(init=False)
     _key: AccountKey = field(init=False)
     _places: list[Place] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Work out which remote account's budget this connection uses."""
         self._key = AccountKey.of(self.connection, self.hub.settings.account_share)
+        self.token_version = self.connection.token_version
 
     def call(self, ask: Callable[[Account], T]) -> T:
         """Let a connector use the account; once more with a fresh token when the vendor calls it expired.
