@@ -14,7 +14,6 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from connectors.interface import Connector, WritesInBulk
-from connectors.record import Write
 from connectors.registry import UnknownConnector, connector
 from hub.context import Hub
 from hub.db.connections import Connection, Health
@@ -24,6 +23,7 @@ from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.delivery.reserve import KEPT, left_to_replays
 from hub.delivery.selection import STOPPED, Selection, Version, check
+from hub.delivery.sizing import cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +161,13 @@ def _price(vendor: Connector, object_name: str, number: int) -> Counter[str]:
     size = vendor.max_batch
     if isinstance(vendor, WritesInBulk) and number > vendor.bulk_from:
         size = vendor.max_bulk
-    sample = [Write(key="", object=object_name, fields={})]
     found: Counter[str] = Counter()
     full, rest = divmod(number, size)
     if full:
-        cost = vendor.write_cost(sample * size)
-        found.update({name: units * full for name, units in cost.items()})
+        units = cost(vendor, object_name, size)
+        found.update({name: each * full for name, each in units.items()})
     if rest:
-        found.update(vendor.write_cost(sample * rest))
+        found.update(cost(vendor, object_name, rest))
     return found
 
 

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from connectors.interface import Connector
-from connectors.record import Write
 from hub.context import Hub
 from hub.db.base import first_id, now
 from hub.db.connections import Connection
@@ -68,13 +66,6 @@ def hold(session: TenantSession) -> None:
 def let_go(session: TenantSession) -> None:
     """Let what was held go on, as far as there are calls for it."""
     session.execute(update(Connection).values(replays_wake_at=None))
-
-
-def ride_for_free(vendor: Connector, object_name: str, count: int) -> bool:
-    """Tell whether a call for ``count`` records costs as much as a full one."""
-    # Each with a key of its own: writes of one key are one record, to which no other comes for free.
-    sample = [Write(key=str(n), object=object_name, fields={}) for n in range(vendor.max_batch)]
-    return vendor.write_cost(sample[:count]) == vendor.write_cost(sample)
 
 
 def _had_live(hub: Hub, connection: Connection, period_s: float) -> bool:

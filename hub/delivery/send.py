@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from rq.timeouts import BaseTimeoutException
 from sqlalchemy import select, update
@@ -38,12 +39,13 @@ from hub.delivery.build import Batch, Draft, build
 from hub.delivery.claim import Claimed, Head, claim, head, only_drain, release, take_back
 from hub.delivery.resolve import resolve
 from hub.delivery.settle import Report, hold_back, settle
-from hub.delivery.taken import Answer, ask
+from hub.delivery.taken import ask
 from hub.delivery.verdicts import Settled, delivered, failed, look_again, nothing_sent, worst
 from hub.delivery.wake import awake, doze, wake
 from hub.oauth.tokens import mark_needs_reconnect
 
 _LOG = log.get(__name__)
+T = TypeVar("T")
 #: Nobody sleeps longer without looking: meanwhile a person may have granted more, or other rows may have come.
 _LONGEST_SLEEP_S = 300.0
 
@@ -134,7 +136,7 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     if first is None:
         return False
     line = Line(hub, connection, Budget(hub), is_urgent=first.is_urgent)
-    takes_riders = reserve.ride_for_free(vendor, first.object, first.count)
+    takes_riders = sizing.is_full_price(vendor, first.object, first.count)
     if not _is_time(hub, line, vendor, first, riders=first.riders if takes_riders else 0):
         return False
     name, rows = claim(
@@ -163,7 +165,7 @@ def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: in
     if first.job is not None:
         units = vendor.poll_cost(first.job) if isinstance(vendor, WorksLater) else {}
     else:
-        units = vendor.write_cost(sizing.sample(first.object, first.count))
+        units = sizing.cost(vendor, first.object, first.count)
         if first.is_replay and reserve.is_kept(hub, line, units):
             reserve.put_off(hub, line.connection)  # live rows still ring
             return False
@@ -214,29 +216,54 @@ def _send(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Cla
     """Build, write and settle one claimed batch; tells whether to go on."""
     started = time.monotonic()
     drafts: dict[str, Draft] = {}
-    results: list[Settled] = []
     stopped_by: ConnectorError | None = None
-    try:
-        batch = build(hub, line.connection.tenant_id, rows)
-        resolve(hub, line, batch)
-    except ConnectorError as err:
-        stopped_by = err
-        results = [failed(row, nothing_sent(err)) for row in rows]
-    except (SQLAlchemyError, BaseTimeoutException):
-        raise  # our database is away, or our time is over; the rows are taken back by the next drain
-    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
-        stopped_by = _defect(vendor, err)
-        results = [failed(row, stopped_by) for row in rows]
+
+    def prepare() -> Batch:
+        made = build(hub, line.connection.tenant_id, rows)
+        resolve(hub, line, made)
+        return made
+
+    batch = _tried(vendor, prepare)
+    if isinstance(batch, ConnectorError):
+        stopped_by = batch
+        results = [failed(row, nothing_sent(batch)) for row in rows]
     else:
         drafts = {draft.row.id: draft for draft in batch.drafts}
         release(hub, name, batch.later)
-        results = _known_results(rows, batch)
         written, stopped_by = _write(line, vendor, batch.drafts)
-        results += written
-    _settle(hub, line, name, results, drafts=drafts, started=started)
-    if stopped_by is None:
-        stopped_by = worst(results)
-    return stopped_by is None or _react(hub, line, stopped_by)
+        results = _known_results(rows, batch) + written
+    return _settle(hub, line, name, results, drafts=drafts, started=started, stopped_by=stopped_by)
+
+
+def _ask_job(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Claimed]) -> bool:
+    """Ask the vendor what became of the rows that its job took; tells whether to go on."""
+    started = time.monotonic()
+    answer = _tried(vendor, lambda: ask(hub, line, vendor, rows))
+    if isinstance(answer, ConnectorError):
+        results = [failed(row, nothing_sent(answer)) for row in rows]
+        return _settle(hub, line, name, results, drafts={}, started=started, stopped_by=answer)
+    return _settle(
+        hub, line, name, answer.results, drafts=answer.drafts, started=started, stopped_by=None
+    )
+
+
+def _tried(vendor: Connector, act: Callable[[], T]) -> T | ConnectorError:
+    """Do something with a connector; gives what came of it, or the error that says what happens next."""
+    try:
+        return act()
+    except ConnectorError as err:
+        return err
+    except (SQLAlchemyError, BaseTimeoutException):
+        raise  # our database is away, or our time is over; the rows are taken back by the next drain
+    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
+        # Without the message: it may quote what the vendor said, or the caller.
+        _LOG.error(
+            "connector failed",
+            connector=vendor.name,
+            error=type(err).__name__,
+            where=log.places(err),
+        )
+        return ContractBroken("The connector failed on the vendor's answer; we have been told.")
 
 
 def _settle(
@@ -247,8 +274,12 @@ def _settle(
     *,
     drafts: Mapping[str, Draft],
     started: float,
-) -> None:
-    """Write down what became of the rows of one claim."""
+    stopped_by: ConnectorError | None,
+) -> bool:
+    """Write down what became of the rows of one claim and draw the consequences; tells whether to go on.
+
+    ``stopped_by`` is the error that held for all of them.
+    """
     report = Report(
         connection=line.connection,
         claim=name,
@@ -267,36 +298,8 @@ def _settle(
         calls=line.calls,
         ms=round(report.ms, 1),
     )
-
-
-def _ask_job(hub: Hub, line: Line, vendor: Connector, name: str, rows: Sequence[Claimed]) -> bool:
-    """Ask the vendor what became of the rows that its job took; tells whether to go on."""
-    started = time.monotonic()
-    answer = Answer()
-    stopped_by: ConnectorError | None = None
-    try:
-        answer = ask(hub, line, vendor, rows)
-        results = answer.results
-    except ConnectorError as err:
-        stopped_by = err
-        results = [failed(row, nothing_sent(err)) for row in rows]
-    except (SQLAlchemyError, BaseTimeoutException):
-        raise  # our database is away, or our time is over; the rows are taken back by the next drain
-    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
-        stopped_by = _defect(vendor, err)
-        results = [failed(row, stopped_by) for row in rows]
-    _settle(hub, line, name, results, drafts=answer.drafts, started=started)
-    if stopped_by is None:
-        stopped_by = worst(results)
-    return stopped_by is None or _react(hub, line, stopped_by)
-
-
-def _defect(vendor: Connector, err: Exception) -> ContractBroken:
-    # Without the message: it may quote what the vendor said, or the caller.
-    _LOG.error(
-        "connector failed", connector=vendor.name, error=type(err).__name__, where=log.places(err)
-    )
-    return ContractBroken("The connector failed on the vendor's answer; we have been told.")
+    err = stopped_by or worst(results)
+    return err is None or _react(hub, line, err)
 
 
 def _known_results(rows: Sequence[Claimed], batch: Batch) -> list[Settled]:
@@ -317,19 +320,18 @@ def _write(
     if not drafts:
         return [], None
     writes = [draft.write() for draft in drafts]
-    try:
+
+    def write() -> Sequence[Outcome]:
         outcomes = line.call(lambda account: vendor.write(account, writes))
         if len(outcomes) != len(writes):
-            raise ContractBroken(  # noqa: TRY301 - handled with the vendor's own broken answers
+            raise ContractBroken(
                 f"{len(writes)} records were sent and {len(outcomes)} outcomes came back."
             )
-    except ConnectorError as err:
-        return [failed(draft.row, err) for draft in drafts], err
-    except (SQLAlchemyError, BaseTimeoutException):
-        raise  # our database is away, or our time is over; the rows are taken back by the next drain
-    except Exception as err:  # noqa: BLE001 - a defect must neither lose rows nor stop the connection
-        broken = _defect(vendor, err)
-        return [failed(draft.row, broken) for draft in drafts], broken
+        return outcomes
+
+    outcomes = _tried(vendor, write)
+    if isinstance(outcomes, ConnectorError):
+        return [failed(draft.row, outcomes) for draft in drafts], outcomes
     return [_result(draft, one) for draft, one in zip(drafts, outcomes, strict=True)], None
 
 
@@ -358,8 +360,9 @@ def _react(hub: Hub, line: Line, err: ConnectorError) -> bool:
         sleep_until(hub, connection, told_s(err.retry_after_s), is_urgent=is_for_all)
         return False
     if isinstance(err, NeedsReconnect):
-        version = connection.token_version if line.token_version is None else line.token_version
-        mark_needs_reconnect(hub, connection.tenant_id, connection.id, err.detail, version=version)
+        mark_needs_reconnect(
+            hub, connection.tenant_id, connection.id, err.detail, version=line.token_version
+        )
         return False
     if isinstance(err, Unavailable | Uncertain | ContractBroken):
         hold_back(hub, connection, err)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from connectors.interface import Connector, WritesInBulk
 from connectors.record import Write
 from hub.delivery.account import Line
@@ -16,9 +18,17 @@ def worth_counting(vendor: Connector) -> int:
     return vendor.bulk_from + 1 if isinstance(vendor, WritesInBulk) else vendor.max_batch
 
 
-def sample(object_name: str, count: int) -> list[Write]:
-    """Give so many writes of different records, to ask what they would cost."""
-    return [Write(key=f"{at}", object=object_name, fields={}) for at in range(count)]
+def cost(vendor: Connector, object_name: str, count: int) -> Mapping[str, int]:
+    """Give the units of each limit that writing so many different records in one batch would cost."""
+    # Each with a key of its own: writes of one key are one record.
+    sample = [Write(key=f"{at}", object=object_name, fields={}) for at in range(count)]
+    return vendor.write_cost(sample)
+
+
+def is_full_price(vendor: Connector, object_name: str, count: int) -> bool:
+    """Tell whether a call for ``count`` records costs as much as a full one: more may then ride for free."""
+    full = cost(vendor, object_name, vendor.max_batch)
+    return cost(vendor, object_name, min(count, vendor.max_batch)) == full
 
 
 def batch_size(line: Line, vendor: Connector, first: Head) -> int:
@@ -33,8 +43,7 @@ def batch_size(line: Line, vendor: Connector, first: Head) -> int:
     size = vendor.max_batch
     granted = line.granted()
     while size > 1 and any(
-        units > granted.get(name, units)
-        for name, units in vendor.write_cost(sample(first.object, size)).items()
+        units > granted.get(name, units) for name, units in cost(vendor, first.object, size).items()
     ):
         size //= 2
     return size
