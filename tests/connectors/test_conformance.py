@@ -338,13 +338,36 @@ def test_a_key_twice_in_one_batch_makes_one_record(bench):
 def test_a_full_batch_keeps_its_order(bench):
     """The largest batch is answered row by row, in the order of the request."""
     keys = [bench.key() for _ in range(bench.vendor.max_batch)]
-    outcomes = bench.write(*(bench.writing(key) for key in keys))
+    outcomes = bench.write(*(replace(bench.writing(key), is_first=True) for key in keys))
     found = bench.vendor.find(bench.account, [bench.lookup(key) for key in reversed(keys)])
 
+    assert {repr(o.error) for o in outcomes} == {"None"}
     assert [o.record.id for o in outcomes] == [
         f.candidates[0].record.id for f in reversed(list(found))
     ]
     assert len({o.record.id for o in outcomes}) == len(keys)
+
+
+def test_a_full_batch_that_was_tried_before_makes_one_record_of_each(bench):
+    """Rows that a vendor must be asked for first may come with a later batch; each is settled, and none made twice."""
+    keys = [bench.key() for _ in range(bench.vendor.max_batch)]
+    bench.write(*(replace(bench.writing(key), is_first=True) for key in keys[: len(keys) // 2]))
+
+    open_keys, outcomes = keys, {}
+    while open_keys:
+        told = bench.write(*(bench.writing(key) for key in open_keys))
+        settled = {k: o for k, o in zip(open_keys, told, strict=True) if not _comes_later(o)}
+        assert settled, "no row of the batch was settled"
+        outcomes |= settled
+        open_keys = [key for key in open_keys if key not in settled]
+
+    assert {repr(o.error) for o in outcomes.values()} == {"None"}
+    assert len({o.record.id for o in outcomes.values()}) == len(keys)
+    assert bench.box.stats()["duplicate_keys"] == []
+
+
+def _comes_later(outcome: Outcome) -> bool:
+    return isinstance(outcome.error, NotYet) and not outcome.error.job
 
 
 def test_a_bad_row_fails_alone(bench):
