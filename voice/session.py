@@ -106,3 +106,13 @@ class CallSession:
     #: How Twilio says that the call ended: completed, busy, failed, no-answer, canceled.
     status: str | None = None
     version: int = 0
+    #: The socket that holds the call. A newer one takes it over; what the older one still wants to save is dropped.
+    owner: str | None = None
+    #: What the line has decided comes after it: ``transfer``, ``message`` or ``end``; None while it talks.
+    after: str | None = None
+    #: Whom ``transfer`` rings.
+    transfer_to: str | None = None
+    #: Times that each line lost its socket in this call.
+    drops: dict[str, int] = field(default_factory=dict)
+    #: A person took the call, at first or by transfer.
+    is_answered: bool = False
