@@ -106,3 +106,23 @@ def detect(text: str, hint: str | None = None) -> str:
     if hinted and (letters < _SHORT or float(sure) < _SURE):
         return hinted
     return _SAME.get(str(found), str(found))
+
+
+def shares(text: str) -> tuple[str, float]:
+    """Give the likeliest primary tag of a text however short, and how sure that is (0 to 1).
+
+    For callers that weigh it themselves; :func:`detect` is the answer for a transcript.
+    """
+    sample = _SPACES.sub(" ", text[:MOST_CHARACTERS]).strip()
+    letters = len(_LETTERS.findall(sample))
+    if letters == 0:
+        return UNDETERMINED, 0.0
+    for tag, script in _SCRIPTS:
+        if len(script.findall(sample)) * 3 > letters:
+            return tag, 1.0
+    with _loading:
+        identifier = _load()
+    ranked = identifier.rank(sample.lower() if sample.isupper() else sample)
+    spoken = [(str(tag), float(share)) for tag, share in ranked if tag in _SPOKEN]
+    found, sure = spoken[0]
+    return _SAME.get(found, found), sure / (sum(share for _, share in spoken) or 1.0)
