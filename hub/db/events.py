@@ -11,13 +11,23 @@ from hub.db.base import Base, TenantOwned, new_id
 
 
 class StoredEvent(TenantOwned, Base):
-    """An accepted event. ``body`` is the sealed JSON of the whole envelope."""
+    """An accepted event. ``body`` is the sealed JSON of the whole envelope, empty when it was expunged.
+
+    ``caller_hash`` is a keyed fingerprint of the number that called, by which earlier calls are found.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
         UniqueConstraint("tenant_id", "source", "event_id"),
         Index("ix_events_received", "tenant_id", "received_at", "id"),
         Index("ix_events_urgency", "tenant_id", "urgency_score", "received_at"),
+        Index(
+            "ix_events_caller",
+            "tenant_id",
+            "caller_hash",
+            "received_at",
+            postgresql_where="caller_hash is not null",
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("evt"))
@@ -36,3 +46,4 @@ class StoredEvent(TenantOwned, Base):
     escalate: Mapped[bool]
     planned: Mapped[int]
     expunged_at: Mapped[datetime | None]
+    caller_hash: Mapped[str | None]

@@ -22,6 +22,7 @@ from hub.db.connections import ConnectFlow, Connection
 from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
 from hub.db.subscriptions import HeldSubscription
+from hub.db.telephone import RecordingPart, VoiceToolCall
 from hub.db.tenancy import TenantSession
 from hub.db.vault import REMEMBERS_S, DataKey, Unreadable, Vault
 
@@ -73,6 +74,8 @@ SEALED: Final = (
     Sealed(HeldSubscription.secret, HeldSubscription.id, HeldSubscription.id),
     Sealed(WebhookEndpoint.secret, WebhookEndpoint.id, WebhookEndpoint.id),
     Sealed(WebhookEndpoint.previous_secret, WebhookEndpoint.id, WebhookEndpoint.id),
+    Sealed(VoiceToolCall.body, VoiceToolCall.id, VoiceToolCall.id),
+    Sealed(RecordingPart.body, RecordingPart.id, RecordingPart.id),
 )
 
 

@@ -14,6 +14,7 @@ from hub.db import (
     people,
     replays,
     subscriptions,
+    telephone,
     tenants,
     vault,
 )
@@ -31,6 +32,7 @@ TABLES = (
     people,
     replays,
     subscriptions,
+    telephone,
     tenants,
     vault,
 )

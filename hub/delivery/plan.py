@@ -17,6 +17,7 @@ from hub.context import Hub
 from hub.db.base import new_id
 from hub.db.deliveries import State
 from hub.db.engine import run
+from hub.db.telephone import caller_hash
 from hub.delivery.bell import bell
 from hub.delivery.playbook import Row, playbook, rows_for
 from mappings.event import Event, with_transcript_text
@@ -59,18 +60,20 @@ with tenant as (
     select id from tenants where id = %(tenant_id)s and plan_revision = %(revision)s
 ), stored as (
     insert into events (id, tenant_id, source, event_id, type, time, body_hash, body, bucket,
-                        urgency_score, urgency_level, lead_score, language, escalate, planned)
+                        urgency_score, urgency_level, lead_score, language, escalate, planned,
+                        caller_hash)
     select e.id, tenant.id, e.source, e.event_id, e.type, e.time, e.body_hash, e.body, e.bucket,
-           e.urgency_score, e.urgency_level, e.lead_score, e.language, e.escalate, e.planned
+           e.urgency_score, e.urgency_level, e.lead_score, e.language, e.escalate, e.planned,
+           e.caller_hash
     from tenant, rows from (
         json_to_recordset(%(events)s::json) as (
             id text, source text, event_id text, type text, time timestamptz, body_hash text,
             bucket text, urgency_score int, urgency_level text, lead_score int, language text,
-            escalate bool, planned int
+            escalate bool, planned int, caller_hash text
         ),
         unnest(%(bodies)b::bytea[])
     ) as e (id, source, event_id, type, time, body_hash, bucket, urgency_score, urgency_level,
-            lead_score, language, escalate, planned, body)
+            lead_score, language, escalate, planned, caller_hash, body)
     on conflict (tenant_id, source, event_id) do nothing
     returning id
 ), planned as (
@@ -127,6 +130,7 @@ def _store(
         hub.vault.seal(tenant_id, one.body, about=f"events.body:{event_id}")
         for one, event_id in zip(unique, ids, strict=True)
     ]
+    callers = [caller_hash(hub.vault, tenant_id, each) for each in facts]
     is_fresh = False
     for _ in range(_TRIES):
         current = playbook(hub, tenant_id, is_fresh=is_fresh)
@@ -134,7 +138,7 @@ def _store(
             rows_for(current, event_id, each) for event_id, each in zip(ids, facts, strict=True)
         ]
         rows = [row for group in planned for row in group]
-        events = [_event_values(*each) for each in zip(unique, ids, planned, strict=True)]
+        events = [_event_values(*each) for each in zip(unique, ids, planned, callers, strict=True)]
         # Few long parameters cost less than many arrays, here and in the database.
         values = {
             "tenant_id": tenant_id,
@@ -150,7 +154,9 @@ def _store(
     raise RuntimeError("the tenant's mappings changed faster than an event could be planned")
 
 
-def _event_values(one: Incoming, event_id: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _event_values(
+    one: Incoming, event_id: str, rows: Sequence[Row], caller: str | None
+) -> dict[str, Any]:
     envelope, data = one.envelope, one.envelope["data"]
     return {
         "id": event_id,
@@ -166,6 +172,7 @@ def _event_values(one: Incoming, event_id: str, rows: Sequence[Row]) -> dict[str
         "language": data.get("language"),
         "escalate": data["escalate"],
         "planned": len(rows),
+        "caller_hash": caller,
     }
 
 

@@ -16,6 +16,7 @@ from hub.db.audit import AuditRow
 from hub.db.base import new_id
 from hub.db.events import StoredEvent
 from hub.db.subscriptions import HeldSubscription
+from hub.db.telephone import CallRecording, RecordingPart, VoiceToolCall
 from hub.db.vault import DataKey, Vault, key_number, read_master_keys
 from hub.delivery import replay
 from hub.delivery.plan import Incoming, accept
@@ -73,7 +74,29 @@ def used(connected: Connected) -> Connected:
                 ),
             )
         )
+    _add_call(hub, company.tenant_id)
     return connected
+
+
+def _add_call(hub: Hub, tenant_id: str) -> None:
+    """Keep a tool call and a recording of one part."""
+    tool_id, recording_id = new_id("vtc"), new_id("rec")
+    said = hub.vault.seal_text(tenant_id, "{}", about=f"voice_tool_calls.body:{tool_id}")
+    part_id = f"{recording_id}.0000"
+    sound = hub.vault.seal(tenant_id, b"RIFF", about=f"call_recording_parts.body:{part_id}")
+    with hub.tenant(tenant_id) as session:
+        session.add(
+            VoiceToolCall(
+                id=tool_id, call_id="CA1", number=1, tool="end_call", sha256="-", body=said
+            )
+        )
+        session.add(
+            CallRecording(
+                id=recording_id, call_id="CA1", media_type="audio/wav", size_bytes=4, sha256="-"
+            )
+        )
+        session.flush()
+        session.add(RecordingPart(id=part_id, recording_id=recording_id, body=sound))
 
 
 def test_every_sealed_column_is_known() -> None:
