@@ -35,6 +35,8 @@ def _at(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
 
 
 def upgrade() -> None:
+    # The foreign keys below lock both: in the order in which accepting an event does, or the two could wait for each other.
+    op.execute("lock table events, deliveries in share row exclusive mode")
     op.create_table(
         "outcomes",
         sa.Column("id", sa.Text(), nullable=False),
