@@ -5,6 +5,7 @@ Redis keys::
     afterbeep:voice:call:<CallSid>    hash: version, body (the sealed session)
     afterbeep:voice:open              sorted set: CallSid by the moment of its last sign of life
     afterbeep:voice:note:<name>       small sealed values that processes share, such as profiles
+    afterbeep:voice:claim:<name>      who does some work that one process alone should do
 
 A process keeps the calls it works on in memory as well: when Redis is away they go on, and when it was wiped the next
 save writes them again. A call is *held* by one socket at a time (``session.owner``). A webhook changes what is stored
@@ -55,6 +56,24 @@ else
   redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4])
 end
 return ''
+"""
+
+#: KEYS: the claim. ARGV: who claims it, milliseconds. Gives 0 when another one has it.
+_CLAIM = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+#: KEYS: the claim. ARGV: who had it.
+_UNCLAIM = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end
+return 1
 """
 
 
@@ -185,6 +204,19 @@ class SessionStore:
             return self._seal.open(found, about=key) if found else None
         except Unreadable:
             return None
+
+    async def claim(self, name: str, owner: str, *, for_s: float) -> bool:
+        """Claim some work for a while, or go on with it; False when somebody else has it.
+
+        While Redis is away everybody has it: what is claimed must be harmless to do twice.
+        """
+        key = f"{_PREFIX}claim:{name}"
+        answer = await self._ask("EVAL", _CLAIM, 1, key, owner, int(for_s * 1000))
+        return answer is None or bool(answer)
+
+    async def unclaim(self, name: str, owner: str) -> None:
+        """Let others have work that was claimed by this owner."""
+        await self._ask("EVAL", _UNCLAIM, 1, f"{_PREFIX}claim:{name}", owner)
 
     async def is_up(self) -> bool:
         """Tell whether Redis answers."""
