@@ -12,6 +12,7 @@ import structlog
 from voice.hub_api import HubApi
 from voice.metrics import Metrics
 from voice.model import Model
+from voice.profiles import Profiles
 from voice.seal import Seal
 from voice.settings import VoiceSettings
 from voice.store import SessionStore
@@ -28,6 +29,7 @@ class Context:
     seal: Seal
     store: SessionStore
     hub: HubApi
+    profiles: Profiles
     twilio: TwilioRest
     metrics: Metrics
     model: Model | None = None

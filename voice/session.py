@@ -116,3 +116,7 @@ class CallSession:
     drops: dict[str, int] = field(default_factory=dict)
     #: A person took the call, at first or by transfer.
     is_answered: bool = False
+    #: The recording that was started by us while the call was talked to.
+    recording_sid: str | None = None
+    #: What each webhook was answered with, so that one that comes twice changes nothing.
+    answered: dict[str, str] = field(default_factory=dict)

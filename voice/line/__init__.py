@@ -1,0 +1,1 @@
+"""How a call is held: one module a line, and what they share."""
