@@ -95,8 +95,9 @@ class Webhooks:
 
     def enable(self, account: str, name: str) -> Document:
         """Enable a subscription again."""
-        kept = {**self._one(account, name), "dropped": 0, "is_disabled": False}
-        self._keep(kept)
+        with self._store.transaction():
+            kept = {**self._one(account, name), "dropped": 0, "is_disabled": False}
+            self._keep(kept)
         return _document(kept)
 
     def delete(self, account: str, name: str) -> None:
@@ -105,11 +106,12 @@ class Webhooks:
 
     def rotate(self, name: str) -> str | None:
         """Sign with a second secret too, as while PagerDuty changes it; give the new one."""
-        kept = self._store.kept("webhook", name)
-        if kept is None:
-            return None
         fresh = secrets.token_urlsafe(48)
-        self._keep({**kept, "secrets": [fresh, *kept["secrets"]]})
+        with self._store.transaction():
+            kept = self._store.kept("webhook", name)
+            if kept is None:
+                return None
+            self._keep({**kept, "secrets": [fresh, *kept["secrets"]]})
         return fresh
 
     def tell(self, kind: str, record: Record) -> None:
@@ -131,11 +133,18 @@ class Webhooks:
                 return
             outcome = _send(kept, body, number)
             if outcome == "sent":
-                self._keep({**kept, "dropped": 0})
+                self._took(name)
                 return
             if outcome == "dropped":
                 break
         self._drop(name)
+
+    def _took(self, name: str) -> None:
+        with self._store.transaction():
+            # Read again: it may have been ended or changed while the report was under way.
+            kept = self._store.kept("webhook", name)
+            if kept is not None:
+                self._keep({**kept, "dropped": 0})
 
     def _drop(self, name: str) -> None:
         with self._store.transaction():

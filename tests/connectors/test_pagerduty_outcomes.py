@@ -109,10 +109,11 @@ def test_what_the_list_does_not_show_is_read_alone(box: running.Sandbox, account
 
 @dataclass
 class Inbox:
-    """An address on this machine that takes webhooks; ``status`` is what it answers."""
+    """An address on this machine that takes webhooks; ``status`` is what it answers, once it ``may_answer``."""
 
     url: str = ""
     status: int = 202
+    may_answer: threading.Event = field(default_factory=threading.Event)
     requests: Queue[WebhookRequest] = field(default_factory=Queue)
 
     def next(self, secret: str) -> WebhookRequest:
@@ -123,6 +124,7 @@ class Inbox:
 @pytest.fixture(name="inbox")
 def _inbox() -> Iterator[Inbox]:
     inbox = Inbox()
+    inbox.may_answer.set()
 
     class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -130,6 +132,7 @@ def _inbox() -> Iterator[Inbox]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             inbox.requests.put(WebhookRequest(headers, body, inbox.url))
+            inbox.may_answer.wait(_WAIT_S)
             self.send_response(inbox.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -267,6 +270,26 @@ def test_subscribing_again_makes_no_second_subscription(
 
     assert PAGERDUTY.subscribe(account, known) == known
     assert len(_subscriptions(box, account)) == 1
+
+
+def test_a_subscription_that_ends_while_it_reports_has_ended(
+    box: running.Sandbox, account: Account, inbox: Inbox
+) -> None:
+    """The answer to its last webhook does not bring it back."""
+    told = replace(account, webhook_url=inbox.url)
+    known = PAGERDUTY.subscribe(told, None)
+    (record,) = _open(told)
+    inbox.may_answer.clear()
+    _say(box, "acknowledge", id=record.id)
+    inbox.next(known.secret)
+
+    PAGERDUTY.unsubscribe(told, known)
+    inbox.may_answer.set()
+
+    waiting = threading.Event()
+    for _ in range(20):
+        assert _subscriptions(box, told) == []
+        waiting.wait(0.02)
 
 
 def test_a_subscription_whose_secret_was_lost_is_replaced(
