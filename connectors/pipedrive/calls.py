@@ -7,6 +7,7 @@ token goes with each call. A failure of the network is raised as the error that 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import time
@@ -191,9 +192,12 @@ def _client(process_id: int, *, is_near: bool) -> httpx.Client:
     The operator's proxy is used, but never to reach this machine itself.
     """
     del process_id
-    return httpx.Client(
+    client = httpx.Client(
         follow_redirects=False,
         trust_env=not is_near,
         headers={"User-Agent": "Afterbeep"},
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=5.0),
     )
+    # It lives as long as the process, whose end would otherwise warn of its open connections.
+    atexit.register(client.close)
+    return client

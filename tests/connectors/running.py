@@ -126,6 +126,8 @@ def sandbox(name: str, folder: Path) -> Iterator[Sandbox]:
     finally:
         if box.process.poll() is None:
             box.stop()
+        else:
+            box.http.close()
 
 
 def connect(
