@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Blueprint, render_template
+import redis
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
 from hub.db.base import now
-from hub.db.connections import Connection
+from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
 from hub.db.events import StoredEvent
 from hub.db.people import Role
 from hub.db.tenancy import TenantSession
-from hub.web import outcomes, reading
+from hub.delivery.budget import Budget
+from hub.delivery.outlook import LimitOutlook
+from hub.web import outcomes, overview_charts, reading
 from hub.web.display import zone
 from hub.web.reading import Filters
 from hub.web.shell import needs_person
@@ -23,6 +26,7 @@ from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("overview", __name__)
 _LATEST = 6
+_USUAL_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,22 @@ class Sums:
         return self.planned == self.rows
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A connection, and where it stands with the limits that last a day."""
+
+    row: Connection
+    days: tuple[LimitOutlook, ...]
+
+
 @pages.get("/")
 @needs(Role.VIEWER)
 def show() -> ResponseReturnValue:
-    """Show the front page."""
+    """Show the front page; ``days`` chooses the span of its charts."""
     me, hub = viewer(), the_hub()
+    days = request.args.get("days", _USUAL_DAYS, type=int)
+    if days not in overview_charts.SPANS:
+        days = _USUAL_DAYS
     since = _midnight(me.timezone)
     with hub.tenant(me.tenant_id) as session:
         buckets = _by_bucket(session, since)
@@ -61,7 +76,11 @@ def show() -> ResponseReturnValue:
     reading.note_listed(hub, me, latest.items)
     return render_template(
         "overview.html",
-        accounts=accounts,
+        accounts=[Account(row, _day_limits(row)) for row in accounts],
+        charts=overview_charts.charts(hub, me.tenant_id, days, me.timezone),
+        days=days,
+        spans=overview_charts.SPANS,
+        trends=overview_charts.trends(hub, me.tenant_id, me.timezone),
         buckets=buckets,
         delivered=delivered or 0,
         latest=latest.items,
@@ -70,6 +89,16 @@ def show() -> ResponseReturnValue:
         today=sum(number for _, number in buckets),
         waiting=needs_person(),
     )
+
+
+def _day_limits(row: Connection) -> tuple[LimitOutlook, ...]:
+    """Give the limits that last a day; () for an account that is not connected, or while Redis is away."""
+    if row.state is Health.DISCONNECTED:
+        return ()
+    try:
+        return tuple(one for one in Budget(the_hub()).outlook(row) if one.kind == "day")
+    except redis.RedisError:
+        return ()
 
 
 def _midnight(timezone: str) -> datetime:
