@@ -71,6 +71,14 @@ class Talk:
     wants_person: bool = False
     #: What was asked last, to say it again.
     last: tuple[Say, ...] = ()
+    #: A number that is being dictated in pieces, in the caller's words so far.
+    digits: str = ""
+    #: A number (E.164) that was read back and waits for a yes.
+    pending: str | None = None
+    #: Something has happened after the emergency text, so that it was spoken.
+    is_emergency_heard: bool = False
+    #: How many inputs there were; a call that goes on for ever is brought to an end.
+    inputs: int = 0
 
 
 # Inputs: what happened.

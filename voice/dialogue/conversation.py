@@ -1,0 +1,314 @@
+"""One step of a call: what happened goes in, what to do comes out. Pure, and never raises on any words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from voice import languages
+from voice.dialogue import (
+    answers,
+    asking,
+    booking,
+    closing,
+    emergency,
+    number,
+    opening,
+    robots,
+    saved,
+    silence,
+    slots,
+)
+from voice.dialogue.types import (
+    Act,
+    Heard,
+    HungUp,
+    Input,
+    Listen,
+    Pressed,
+    Saved,
+    Say,
+    Silent,
+    Slot,
+    SpeakIn,
+    Stage,
+    Step,
+    Talk,
+    ToolDone,
+    Transfer,
+)
+from voice.profile import Consent, Profile
+
+MOST_INPUTS = 120
+"""After so many inputs a call is brought to its end."""
+_LONGEST, _MOST_SAID, _MOST_PIECES, _MOST_SWITCHES = 4_000, 200, 12, 4
+_REASON_LENGTH = 300
+
+
+def step(talk: Talk, given: Input, profile: Profile) -> Step:
+    """Give the talk after an input, and what to do."""
+    if isinstance(given, HungUp):
+        return Step(replace(talk, stage=Stage.OVER), ())
+    if talk.stage is Stage.OVER:
+        return Step(talk, ())
+    talk = replace(talk, inputs=talk.inputs + 1)
+    is_from_caller = isinstance(given, Heard | Pressed | Silent)
+    if talk.emergency and is_from_caller:
+        talk = replace(talk, is_emergency_heard=True)
+    if talk.inputs > MOST_INPUTS:
+        return closing.goodbye(talk)
+    return _taken(talk, given, profile)
+
+
+def _taken(
+    talk: Talk, given: Heard | Pressed | Silent | Saved | ToolDone, profile: Profile
+) -> Step:
+    match given:
+        case Heard(text=text) if text.strip():
+            return _heard(talk, given, profile)
+        case Heard() | Silent():
+            return silence.silent(talk, profile)
+        case Pressed(digits=keys):
+            return _pressed(replace(talk, silences=0), keys, profile)
+        case Saved(slot=slot, value=value):
+            return _saved(talk, slot, value, profile)
+        case ToolDone():
+            return _tool_done(talk, given, profile)
+
+
+def _heard(talk: Talk, given: Heard, profile: Profile) -> Step:
+    text = given.text.encode("utf-8", "replace").decode("utf-8").strip()[:_LONGEST]
+    said = (*talk.said, text)[-_MOST_SAID:]
+    talk = replace(talk, said=said, silences=0)
+    talk, before = _switched(talk, given.language, profile)
+    danger = None if talk.emergency else emergency.kind(text, talk.language, profile)
+    if danger:
+        return _in_danger(talk, danger, text, profile, before)
+    if robots.is_robot(talk):
+        return closing.goodbye(_with_reason(talk, text), *before)
+    if languages.wants_person(text, talk.language):
+        return _wants_person(talk, text, profile, before)
+    return _replied(talk, text, profile, before)
+
+
+def _replied(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
+    """Take what was said as part of the conversation: "again, please", something to add, an answer."""
+    if languages.wants_repeat(text, talk.language) and talk.last:
+        return _again(talk, profile, before)
+    if booking.waits(talk):
+        return booking.keep_waiting(slots.read(talk, text, profile))
+    if talk.stage is Stage.ANYTHING_ELSE:
+        return _anything_else(talk, text, profile, before)
+    return _answered(talk, text, profile, before)
+
+
+def _answered(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
+    was = talk
+    talk, acts = answers.take(talk, text, profile)
+    acts = (*before, *acts)
+    if languages.says_goodbye(text, talk.language):
+        talk = asking.marked(talk, "farewell")
+    is_told = talk.slots.get(Slot.RECORDING_CONSENT) != was.slots.get(Slot.RECORDING_CONSENT)
+    if is_told and Slot.REASON not in talk.slots:
+        return opening.greet(talk, profile, *acts)
+    if talk.digits and asking.times(talk, "pieces") < _MOST_PIECES:
+        waiting = asking.wait_for_digits(talk)
+        return replace(waiting, acts=(*acts, *waiting.acts))
+    if talk.digits:
+        talk = number.settle_pieces(talk)
+    return asking.go_on(talk, profile, *acts)
+
+
+def _switched(talk: Talk, line_tag: str | None, profile: Profile) -> tuple[Talk, tuple[Act, ...]]:
+    """Go on in the caller's language, if what they say is surely in another one."""
+    if asking.times(talk, "switched") >= _MOST_SWITCHES:
+        return talk, ()
+    tag = languages.choose(
+        talk.said[-2:],
+        current=talk.language,
+        listed=profile.languages,
+        line_tag=line_tag,
+        known=talk.known.language if talk.known else None,
+    )
+    return _speaking(talk, tag)
+
+
+def _speaking(talk: Talk, tag: str) -> tuple[Talk, tuple[Act, ...]]:
+    if tag == talk.language:
+        return talk, ()
+    talk = asking.marked(replace(talk, language=tag), "switched")
+    return talk, (SpeakIn(tag),)
+
+
+def _in_danger(
+    talk: Talk, danger: str, text: str, profile: Profile, before: tuple[Act, ...]
+) -> Step:
+    """Say the emergency text before all else; then put through, or take the message quickly."""
+    talk = replace(talk, emergency=danger)
+    talk = _with_reason(slots.read(talk, text, profile), text)
+    talk = replace(talk, slots={**talk.slots, Slot.URGENCY: "critical"})
+    acts: tuple[Act, ...] = (*before, emergency.text(talk, profile))
+    to = emergency.number(profile)
+    if to is None:
+        talk = number.settle_pieces(talk) if talk.digits else talk
+        return replace(asking.go_on(talk, profile, *acts), may_think=False)
+    talk = asking.marked(talk, "transferred")
+    return Step(talk, (*acts, Say("transfer", is_fixed=True), Transfer(to, "emergency")))
+
+
+def _with_reason(talk: Talk, text: str) -> Talk:
+    if Slot.REASON in talk.slots:
+        return talk
+    reason = " ".join(text.split())[:_REASON_LENGTH]
+    return replace(talk, slots={**talk.slots, Slot.REASON: reason})
+
+
+def _wants_person(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
+    """Put the caller through where the tenant wants it, else say honestly that nobody is there."""
+    talk = slots.read(replace(talk, wants_person=True), text, profile)
+    to = profile.staff.transfer_to
+    is_possible = to and profile.escalation.asked_for_person == "transfer"
+    if to and is_possible and not asking.times(talk, "transferred"):
+        talk = asking.marked(talk, "transferred")
+        return Step(talk, (*before, Say("transfer", is_fixed=True), Transfer(to, "asked")))
+    acts = before
+    if asking.times(talk, "person_unavailable") < asking.MOST:
+        talk = asking.marked(talk, "person_unavailable")
+        acts = (*acts, Say("person_unavailable", is_fixed=True))
+    if talk.stage is Stage.CONSENT:
+        return _consent_left_open(talk, profile, acts)
+    return asking.go_on(talk, profile, *acts)
+
+
+def _consent_left_open(talk: Talk, profile: Profile, acts: tuple[Act, ...]) -> Step:
+    """Ask about the recording again, or go on without one."""
+    if asking.times(talk, Stage.CONSENT) < asking.MOST:
+        return asking.go_on(talk, profile, *acts)
+    talk = replace(talk, slots={**talk.slots, Slot.RECORDING_CONSENT: "no"})
+    return opening.greet(talk, profile, *acts, Say("consent_declined", is_fixed=True))
+
+
+def _again(talk: Talk, profile: Profile, before: tuple[Act, ...]) -> Step:
+    """Say again what was asked last, in the same words, unless that has been done often enough."""
+    say = talk.last[0]
+    if talk.stage is Stage.OVER or asking.times_said(talk, say) >= asking.MOST:
+        if talk.stage is Stage.CONSENT:
+            return _consent_left_open(talk, profile, before)
+        return asking.go_on(talk, profile, *before)
+    if talk.stage is Stage.GREETING:
+        return opening.greet(talk, profile, *before)
+    asked = asking.question(talk, talk.stage, profile)
+    return asking.ask(talk, talk.stage, asked or say, *before)
+
+
+def _anything_else(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
+    """Take what the caller adds, and take leave."""
+    said = languages.yes_no(text, talk.language)
+    is_short = robots.words(text) <= 3  # noqa: PLR2004  # "yes, one more thing"
+    if said is True and is_short and not asking.times(talk, "adding"):
+        talk = asking.marked(talk, "adding")
+        goal = "Let the caller say what they want to add."
+        return Step(talk, (*before, Listen()), may_think=True, goal=goal)
+    had = talk.slots.get(Slot.NUMBER)
+    talk = slots.read(talk, text, profile)
+    if talk.digits and had is None and not asking.times(talk, "pieces"):
+        return asking.wait_for_digits(talk)
+    if talk.pending:
+        return asking.go_on(asking.marked(talk, "farewell"), profile, *before)
+    return closing.goodbye(talk, *before)
+
+
+def _pressed(talk: Talk, keys: str, profile: Profile) -> Step:
+    """Take keys as digits of a number; a lone 0 asks for a person, as it does everywhere."""
+    if talk.stage is Stage.CONSENT:
+        return Step(talk, (Listen(),))
+    is_asked = talk.stage in {Stage.NUMBER, Stage.CONFIRM_NUMBER} or talk.digits
+    if keys == "0" and not is_asked:
+        return _wants_person(talk, "", profile, ())
+    if talk.stage is Stage.CONFIRM_NUMBER:
+        talk = replace(talk, pending=None)
+    talk = number.hear_keys(talk, keys)
+    if talk.pending or not talk.digits:
+        return asking.go_on(talk, profile)
+    waiting = asking.wait_for_digits(talk)
+    # Keys come one by one; they are not pieces that try a listener's patience.
+    return replace(waiting, talk=replace(waiting.talk, asked=talk.asked))
+
+
+def _saved(talk: Talk, slot: str, value: str, profile: Profile) -> Step:
+    """Take what a model has understood. A number is read back at once, in fixed words."""
+    talk = saved.save(talk, slot, value)
+    if slot == Slot.NUMBER and talk.pending and talk.stage is not Stage.CONSENT:
+        talk = asking.settled(talk)
+        asked = asking.question(talk, Stage.CONFIRM_NUMBER, profile)
+        if asked:
+            return asking.ask(talk, Stage.CONFIRM_NUMBER, asked)
+    return _thinking_on(talk, profile)
+
+
+def _thinking_on(talk: Talk, profile: Profile, *before: Act) -> Step:
+    """Let the model go on; what it should have asked is there in case it fails."""
+    if talk.stage is Stage.CONSENT:
+        return Step(talk, (*before, Listen()), may_think=True)
+    settled = asking.settled(talk)
+    stage = asking.next_stage(settled, profile)
+    asked = asking.question(settled, stage, profile) if stage is not Stage.OVER else None
+    if asked is None or stage is talk.stage:
+        say = asked if asked is not None else None
+        acts: tuple[Act, ...] = (say, Listen()) if say else (Listen(),)
+        goal = asking.GOALS.get(stage, "Ask whether there is anything to add, else say goodbye.")
+        return Step(settled, (*before, *acts), may_think=True, goal=goal)
+    return asking.go_on(settled, profile, *before)
+
+
+def _tool_done(talk: Talk, given: ToolDone, profile: Profile) -> Step:
+    result = given.result
+    match given.tool:
+        case "offer_times":
+            return _times_found(talk, result, profile)
+        case "transfer":
+            return _transferred(talk, result, profile)
+        case "book" if result and result.get("start") in talk.offered:
+            talk, say = booking.taken(talk, str(result["start"]), profile)
+            return _thinking_on(talk, profile, say)
+        case "note_language" if result:
+            tag = str(result.get("language", ""))
+            is_spoken = languages.tag_for(tag) is not None
+            talk, acts = _speaking(talk, tag) if is_spoken else (talk, ())
+            return _thinking_on(talk, profile, *acts)
+        case "end_call" if result and not (talk.emergency and not talk.is_emergency_heard):
+            return closing.goodbye(talk)
+        case _:
+            return _thinking_on(talk, profile)
+
+
+def _times_found(talk: Talk, result: Mapping[str, Any] | None, profile: Profile) -> Step:
+    if booking.has_chosen(talk) or asking.times(talk, "offer_over"):
+        return _thinking_on(talk, profile)
+    talk = booking.found(talk, result)
+    asked = booking.offer(talk, profile)
+    if asked is None:
+        return asking.go_on(talk, profile)
+    if asking.times(talk, Stage.OFFER) >= asking.MOST:
+        return asking.go_on(asking.marked(talk, "offer_over"), profile)
+    return asking.ask(talk, Stage.OFFER, asked)
+
+
+def _transferred(talk: Talk, result: Mapping[str, Any] | None, profile: Profile) -> Step:
+    """A model asks to put the caller through, or the line tells what became of that."""
+    status = result.get("status") if result else None
+    if status == "answered":
+        return Step(replace(talk, stage=Stage.OVER), ())
+    if status == "requested":
+        to = profile.staff.transfer_to
+        to = to or (profile.emergency.number if talk.emergency else None)
+        if to and not asking.times(talk, "transferred"):
+            talk = asking.marked(talk, "transferred")
+            return Step(talk, (Say("transfer", is_fixed=True), Transfer(to, "asked")))
+        return _thinking_on(talk, profile)
+    failed = Say("transfer_failed", is_fixed=True)
+    is_open = profile.consent is Consent.ASK and talk.stage is Stage.CONSENT
+    if is_open and not talk.emergency:
+        return _consent_left_open(talk, profile, (failed,))
+    return asking.go_on(talk, profile, failed)
