@@ -11,6 +11,7 @@ from flask import Blueprint, Flask
 from hub import log
 from hub.context import Hub
 from hub.web import (
+    compress,
     connection_settings,
     connections,
     deliveries,
@@ -69,8 +70,10 @@ def init_app(app: Flask, hub: Hub) -> None:
         static_url_path="/assets",
     )
     web.before_request(shell.limit_form_size(_LARGEST_FORM_BYTES))
+    web.before_request(forms.refuse_unstorable)
     web.before_request(forms.check)
     web.after_request(headers.protect)
+    web.after_request(compress.compress)
     for subject in _SUBJECTS:
         web.register_blueprint(subject.pages)
     app.register_blueprint(web)
