@@ -7,10 +7,11 @@ themselves are written into it by :mod:`hub.api.document`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
-from flask import Response, request
+from flask import Response, current_app, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
@@ -19,11 +20,15 @@ from pydantic_core import from_json, to_json
 from hub.api import auth, limits, problems
 from hub.api.cloudevents import BINARY
 from hub.api.paging import Parameters
-from hub.api.problems import Problem, Refused
-from hub.db.keys import Scope
+from hub.api.problems import Fault, Problem, Refused
+from hub.db.keys import Scope, VoiceScope
 
 LARGEST_BODY_BYTES: Final = 1024 * 1024
 SECURITY: Final = "apiKey"
+_NUL: Final = "must not hold the character U+0000, which cannot be stored"
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 #: An operation's answers by status, as the library takes them.
 Said = dict[str | int | HTTPStatus, Any]
@@ -71,6 +76,7 @@ def tag(name: str, description: str) -> APIBlueprint:
     made.before_request(auth.check)
     made.before_request(_limit_body)
     made.before_request(_check_json)
+    made.before_request(_check_address)
     made.after_request(limits.tell)
     return made
 
@@ -109,9 +115,19 @@ def says(
     return found
 
 
-def secured(scope: Scope) -> list[dict[str, list[str]]]:
-    """Say in the document which scope a key needs."""
-    return [{SECURITY: [scope.value]}]
+def secured(*scopes: Scope | VoiceScope) -> list[dict[str, list[str]]]:
+    """Say in the document which scope a key needs: one of these."""
+    return [{SECURITY: [scope.value]} for scope in scopes]
+
+
+def takes(largest_bytes: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Say that a view reads its body itself, which is no JSON, and how large that may be."""
+
+    def mark(view: Callable[_P, _R]) -> Callable[_P, _R]:
+        view.__dict__["largest_body"] = largest_bytes
+        return view
+
+    return mark
 
 
 def sent(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -127,7 +143,11 @@ def sent_plain(
 
 
 def _limit_body() -> None:
-    request.max_content_length = LARGEST_BODY_BYTES
+    request.max_content_length = _marks().get("largest_body", LARGEST_BODY_BYTES)
+
+
+def _marks() -> dict[str, Any]:
+    return current_app.view_functions[request.endpoint or ""].__dict__
 
 
 def _check_json() -> None:
@@ -138,6 +158,7 @@ def _check_json() -> None:
     if (
         request.method not in {"POST", "PUT", "PATCH"}
         or request.endpoint == "api_events.post_events"
+        or "largest_body" in _marks()
     ):
         return
     raw = request.get_data(cache=True)
@@ -146,6 +167,45 @@ def _check_json() -> None:
     if request.mimetype != BINARY or "Content-Encoding" in request.headers:
         raise Refused("wrong-media-type", f"Send {BINARY}, without Content-Encoding.")
     try:
-        from_json(raw, allow_inf_nan=False)
+        document = from_json(raw, allow_inf_nan=False)
     except ValueError as err:
         raise Refused("malformed-json", f"{str(err)[:1].upper()}{str(err)[1:]}.") from None
+    # No other spelling of it in JSON: a bare one is malformed.
+    if rb"\u0000" in raw:
+        found = [
+            Fault(pointer=problems.pointer(place), parameter=None, detail=_NUL)
+            for place in _places_of_nul(document)
+        ]
+        if found:
+            raise Refused("invalid", problems.counted(found), errors=found)
+
+
+def _check_address() -> None:
+    """Refuse what the database cannot store, before a query is made of it."""
+    if "\0" in request.path:
+        raise Refused("not-found", "There is nothing with this id.")
+    found = [
+        Fault(pointer=None, parameter=name.replace("\0", ""), detail=_NUL)
+        for name, values in request.args.lists()
+        if any("\0" in text for text in (name, *values))
+    ]
+    if found:
+        raise Refused("invalid", problems.counted(found), errors=found)
+
+
+def _places_of_nul(
+    value: object, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """Give each place of a JSON document where a text holds NUL; a name that does stands for what it names."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield place
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _places_of_nul(one, (*place, index))
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if "\0" in name:
+                yield place
+            else:
+                yield from _places_of_nul(one, (*place, name))

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from hub import log
+from hub.web.forms import Unstorable
 from hub.web.headers import protect
 
 _log = log.get(__name__)
@@ -47,7 +48,8 @@ def _refused(error: Exception) -> ResponseReturnValue:
         return error  # type: ignore[return-value]  # Flask answers with the exception itself
     if error.response is not None:
         return error.response
-    return _page(error.code or 500, error.description if error.code in {403, 429} else None)
+    is_ours = error.code in {403, 429} or isinstance(error, Unstorable)
+    return _page(error.code or 500, error.description if is_ours else None)
 
 
 def _broken(error: Exception) -> ResponseReturnValue:

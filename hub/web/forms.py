@@ -11,8 +11,9 @@ import hmac
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, render_template, request, session, url_for
+from flask import Flask, abort, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest
 
 from hub.context import Hub
 from hub.db.vault import read_master_keys
@@ -48,6 +49,23 @@ def token() -> str:
     if "form" not in session:
         session["form"] = secrets.token_urlsafe(32)
     return str(session["form"])
+
+
+class Unstorable(BadRequest):
+    """What was sent holds a character that the database does not keep; no keyboard types it."""
+
+    description = (
+        "It holds the character U+0000, which cannot be stored. Take it out and send it again."
+    )
+
+
+def refuse_unstorable() -> None:
+    """Refuse U+0000 wherever it comes in, before a query is made of it."""
+    if "\0" in request.path:
+        abort(404)
+    for sent in (request.args, request.form):
+        if any("\0" in text for pair in sent.items(multi=True) for text in pair):
+            raise Unstorable
 
 
 def check() -> ResponseReturnValue | None:

@@ -95,3 +95,22 @@ def test_choices_of_a_setting(mapped: Mapped) -> None:
     assert silent.json["items"] == []
     assert silent.json["problem"]
     assert none.status_code == 404
+
+
+def test_what_cannot_be_stored_is_refused_with_its_place(mapped: Mapped) -> None:
+    """U+0000 in any text, name or query is told of, and nothing is changed."""
+    path = of_twilio(mapped)
+    before = mapped.caller.get(path).json["label"]
+
+    body = mapped.caller.send(
+        path, {"label": "a\0b", "settings": {"sender": ["x", "\0"], "na\0me": 1}}, "PATCH"
+    )
+    query = mapped.caller.get("/v1/deliveries", connection_id="\0")
+    address = mapped.caller.get("/v1/connections/%00")
+
+    assert body.status_code == query.status_code == 422
+    pointers = {one["pointer"] for one in body.json["errors"]}
+    assert pointers == {"/label", "/settings", "/settings/sender/1"}
+    assert [one["parameter"] for one in query.json["errors"]] == ["connection_id"]
+    assert address.status_code == 404
+    assert mapped.caller.get(path).json["label"] == before

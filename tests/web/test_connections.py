@@ -137,3 +137,17 @@ def test_budget_is_shown_for_each_limit(owner: Visitor, connected: Connected) ->
 
     assert len(gauges) == len(connector("salesforce").limits)
     assert isinstance(page, Page)
+
+
+def test_what_cannot_be_stored_is_refused(owner: Visitor, connected: Connected) -> None:
+    """U+0000 in a form, a query or an address gets a page that says so, and nothing is changed."""
+    path = f"/connections/{connected.connection.id}"
+
+    label = owner.post(f"{path}/settings", {"label": "Harbor\0CRM"})
+    new = owner.post("/connections/new/salesforce", {"label": "Harbor\0CRM"})
+    query = owner.get("/connections?before=%00")
+    gone = owner.get("/connections/%00")
+
+    assert [one.status_code for one in (label, new, query, gone)] == [400, 400, 400, 404]
+    assert "U+0000" in label.text
+    assert "U+0000" not in owner.page(f"{path}/settings").text
