@@ -128,8 +128,8 @@ async def dialled(context: Context, session: CallSession, form: Form, *, why: st
     if why != "transfer":
         return await go_on(context, session)
     fell_back(context, session, "transfer:unanswered")
-    session.after = None
-    return gather_record.message(context, session, "transfer_failed")
+    session.after, session.news = None, "transfer_failed"
+    return await go_on(context, session)
 
 
 async def connected(context: Context, session: CallSession, form: Form) -> str:
@@ -200,6 +200,7 @@ async def go_on(context: Context, session: CallSession) -> str:
                 language=session.talk.language,
                 greeting=text,
                 is_interruptible=is_interruptible,
+                is_voice_replaced=session.is_voice_replaced,
             )
         case _:
             return twiml.stream(

@@ -35,6 +35,8 @@ class Context:
     model: Model | None = None
     #: Set when the service was asked to stop: no new work, calls may end.
     is_stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set when sockets must close now, so that another process takes their calls.
+    is_closing: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:

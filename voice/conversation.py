@@ -107,6 +107,14 @@ class Conversation:
         """Write down a measurement in milliseconds."""
         self.session.latency.setdefault(kind, []).append(round(ms, 1))
 
+    def answered(self, took_s: float, own_s: float) -> None:
+        """Write down how long the caller waited for our first words, and how much of it was our own doing."""
+        self.measured("first_token", took_s * 1000)
+        self.measured("own_share", own_s * 1000)
+        line, metrics = self.session.line.value, self._context.metrics
+        metrics.first_audio.labels(line=line).observe(took_s)
+        metrics.own.labels(line=line).observe(own_s)
+
     async def _run(self, name: str, arguments: Mapping[str, Any] | Any) -> tools.Outcome:
         session = self.session
         return await tools.run(

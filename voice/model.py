@@ -122,23 +122,22 @@ class Model:
         self,
         *,
         model: str | None,
-        stable: str,
-        now: str,
+        system: Sequence[Mapping[str, Any]],
         history: Sequence[Turn],
         tools: Sequence[Mapping[str, Any]],
         run_tool: RunTool,
     ) -> AsyncIterator[Piece]:
         """Open the stream of one turn of the agent; connecting is over when this returns.
 
-        ``stable`` is the part of the instructions that is the same for all calls of a tenant and is cached;
-        ``now`` is the part for this turn. Raises what the client raises (anthropic.APIError).
+        ``system`` are the instructions, with the mark up to which they are cached; what comes before it is kept,
+        tools included. Raises what the client raises (anthropic.APIError).
         """
         request: dict[str, Any] = {
             "model": model or self._default,
             "max_tokens": _MAX_TOKENS,
-            "system": _system(stable, now),
+            "system": list(system),
             "messages": messages(history),
-            "tools": _cached(tools),
+            "tools": list(tools),
         }
         first = await self._client.messages.create(**request, stream=True)
         return self._pieces(first, request, run_tool)
@@ -249,20 +248,6 @@ def _arguments(text: str) -> Any:
 
 def _object(arguments: Any) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
-
-
-def _system(stable: str, now: str) -> list[dict[str, Any]]:
-    # Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching (2026-11-30): what comes before
-    # the mark is kept, tools included, since they stand before the system's text.
-    cached = {"type": "text", "text": stable, "cache_control": {"type": "ephemeral"}}
-    return [cached, {"type": "text", "text": now}] if now.strip() else [cached]
-
-
-def _cached(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    listed = [dict(tool) for tool in tools]
-    if listed:
-        listed[-1]["cache_control"] = {"type": "ephemeral"}
-    return listed
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

@@ -112,6 +112,10 @@ class CallSession:
     after: str | None = None
     #: Whom ``transfer`` rings.
     transfer_to: str | None = None
+    #: What has happened since the socket before, for the next one to tell: ``transfer_failed``.
+    news: str | None = None
+    #: The line's usual voice failed at Twilio; another provider's is used.
+    is_voice_replaced: bool = False
     #: Times that each line lost its socket in this call.
     drops: dict[str, int] = field(default_factory=dict)
     #: A person took the call, at first or by transfer.

@@ -6,8 +6,10 @@ by commas. Several Twilio auth tokens may be given while one replaces another.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 PREFIX = "AFTERBEEP_"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: As in the hub: a Unix socket's path may have 107 bytes.
+_SOCKET_PATH_LIMIT = 100
 _SECRET_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
@@ -207,6 +211,17 @@ class VoiceSettings(BaseSettings):
     def public_socket_url(self) -> str:
         """The same with ws or wss."""
         return re.sub(r"^http", "ws", self.public_url)
+
+    @property
+    def redis_address(self) -> str:
+        """Where Redis is: what is set, else the socket of the Redis that an installation on one machine starts."""
+        if self.redis_url:
+            return self.redis_url.get_secret_value()
+        near = (self.data_dir / "redis.sock").absolute()
+        if len(str(near)) <= _SOCKET_PATH_LIMIT:
+            return f"unix://{near}"
+        digest = hashlib.sha256(str(near).encode()).hexdigest()[:16]
+        return f"unix://{Path(tempfile.gettempdir()) / f'afterbeep-{digest}.sock'}"
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Source: https://www.twilio.com/docs/usage/security#validating-requests, twilio/r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from twilio.request_validator import (
@@ -18,6 +18,7 @@ from twilio.request_validator import (
     RequestValidator,
     get_signature_algorithm,
 )
+from werkzeug.datastructures import Headers
 
 from voice.settings import VoiceSettings
 
@@ -32,16 +33,16 @@ class Signatures:
         self._tokens = settings.auth_tokens
         self._shared = settings.signing_keys
 
-    def is_webhook(self, target: str, form: Any, headers: Mapping[str, str]) -> bool:
+    def is_webhook(self, target: str, form: Any, headers: Headers) -> bool:
         """Check a webhook; ``target`` is path and query, ``form`` a dictionary that may hold a name twice."""
         return self._is_signed(f"{self._public_url}{target}", form, headers)
 
-    def is_socket(self, target: str, headers: Mapping[str, str]) -> bool:
+    def is_socket(self, target: str, headers: Headers) -> bool:
         """Check the upgrade of a socket, which is signed without parameters for its ws or wss address."""
         # Source: https://github.com/twilio-labs/twilio-aspnet/issues/162 (2026-11-30)
         return self._is_signed(f"{self._public_socket_url}{target}", {}, headers)
 
-    def _is_signed(self, url: str, form: Any, headers: Mapping[str, str]) -> bool:
+    def _is_signed(self, url: str, form: Any, headers: Headers) -> bool:
         signature = headers.get(SIGNATURE_HEADER)
         if not signature or not signature.isascii():
             return False

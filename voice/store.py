@@ -93,6 +93,9 @@ class SessionStore:
         self._saving: dict[str, asyncio.Task[None]] = {}
         self._dirty: set[str] = set()
         self._away_until = 0.0
+        #: Set while this process holds no call.
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -157,12 +160,14 @@ class SessionStore:
         session.owner = owner
         self._known[session.sid] = session
         lost = self._lost[session.sid] = asyncio.Event()
+        self.idle.clear()
         return lost
 
     def release(self, session: CallSession, owner: str) -> None:
         """Let go of a call when its socket is closed."""
         if session.owner == owner and self._known.get(session.sid) is session:
             self._lost.pop(session.sid, None)
+            self._look_idle()
 
     async def beat(self) -> None:
         """Give a sign of life for all calls that this process holds."""
@@ -276,6 +281,11 @@ class SessionStore:
         self._known.pop(sid, None)
         if lost := self._lost.pop(sid, None):
             lost.set()
+        self._look_idle()
+
+    def _look_idle(self) -> None:
+        if not self._lost:
+            self.idle.set()
 
     def _sealed(self, session: CallSession) -> bytes:
         before, session.version = session.version, session.version + 1

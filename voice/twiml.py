@@ -62,6 +62,7 @@ def relay(
     language: str,
     greeting: str | None,
     is_interruptible: bool,
+    is_voice_replaced: bool = False,
 ) -> str:
     """Connect the call to a ConversationRelay socket, with every language that the tenant speaks."""
     response = VoiceResponse()
@@ -69,10 +70,10 @@ def relay(
     conversation = ConversationRelay(
         url=socket,
         welcome_greeting_interruptible="any" if is_interruptible else "none",
-        **_relay_attributes(profile, language, greeting),
+        **_relay_attributes(profile, language, greeting, is_replaced=is_voice_replaced),
     )
     for tag in _relay_languages(profile, language):
-        conversation.append(_relay_language(profile, tag))
+        conversation.append(_relay_language(profile, tag, is_replaced=is_voice_replaced))
     conversation.parameter(name="token", value=token)
     connect.append(conversation)
     response.append(connect)
@@ -214,8 +215,10 @@ def is_multi(profile: Profile) -> bool:
     )
 
 
-def _relay_attributes(profile: Profile, language: str, greeting: str | None) -> dict[str, Any]:
-    provider, voice = _relay_voice(profile, language)
+def _relay_attributes(
+    profile: Profile, language: str, greeting: str | None, *, is_replaced: bool
+) -> dict[str, Any]:
+    provider, voice = _relay_voice(profile, language, is_replaced=is_replaced)
     heard = languages.recognition(language)
     attributes: dict[str, Any] = {
         "tts_language": language,
@@ -226,14 +229,14 @@ def _relay_attributes(profile: Profile, language: str, greeting: str | None) -> 
         "transcription_language": heard.language if heard else None,
         "welcome_greeting": greeting,
         "interruptible": "any",
-        "interrupt_sensitivity": "medium",
+        "interrupt_sensitivity": "high",
         "report_input_during_agent_speech": "any",
         "dtmf_detection": True,
         "ignoreBackchannel": True,
         "events": "speaker-events tokens-played",
         "hints": _hints(profile),
     }
-    if is_multi(profile):
+    if is_multi(profile) and not is_replaced:
         attributes |= {
             "transcription_language": "multi",
             "transcription_provider": "Deepgram",
@@ -248,10 +251,10 @@ def _relay_languages(profile: Profile, language: str) -> tuple[str, ...]:
     return tuple(tag for tag in wanted if languages.speaks(tag) or tag in profile.voices)
 
 
-def _relay_language(profile: Profile, tag: str) -> Any:
+def _relay_language(profile: Profile, tag: str, *, is_replaced: bool) -> Any:
     from twilio.twiml.voice_response import Language  # noqa: PLC0415 - its name is too common for a module
 
-    provider, voice = _relay_voice(profile, tag)
+    provider, voice = _relay_voice(profile, tag, is_replaced=is_replaced)
     heard = languages.recognition(tag)
     attributes: dict[str, Any] = {"code": tag, "tts_provider": provider, "voice": voice}
     if heard:
@@ -259,10 +262,12 @@ def _relay_language(profile: Profile, tag: str) -> Any:
     return Language(**{name: value for name, value in attributes.items() if value is not None})
 
 
-def _relay_voice(profile: Profile, tag: str) -> tuple[str, str | None]:
-    if own := profile.voices.get(tag):
-        return own.provider, own.voice
-    return languages.voice_for(tag) or _RELAY_ENGLISH
+def _relay_voice(profile: Profile, tag: str, *, is_replaced: bool) -> tuple[str, str | None]:
+    own = profile.voices.get(tag)
+    usual = (own.provider, own.voice) if own else languages.voice_for(tag) or _RELAY_ENGLISH
+    if not is_replaced:
+        return usual
+    return ("Google" if usual[0] == "ElevenLabs" else "ElevenLabs"), None
 
 
 def _hints(profile: Profile) -> str | None:

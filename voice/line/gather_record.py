@@ -23,6 +23,7 @@ from voice.dialogue.types import (
     Silent,
     SpeakIn,
     TakeMessage,
+    ToolDone,
     Transfer,
 )
 from voice.profile import Consent
@@ -37,6 +38,9 @@ async def begin(context: Context, session: CallSession) -> str:
     if not profile.tenant_id or not profile.may_use("twilio"):
         return message(context, session, "leave_message")
     talk = Conversation(context, session)
+    news, session.news = session.news, None
+    if news == "transfer_failed":
+        return await _document(context, talk, talk.take(ToolDone("transfer", {}, None)).acts)
     if session.turns:
         last: tuple[Act, ...] = (*session.talk.last, Listen())
         return await _document(context, talk, last)
