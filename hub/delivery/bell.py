@@ -1,13 +1,15 @@
 """Rings for accepted events beside their answers: one thread per process, one ring for many events.
 
 Who posts an event waits for the commit, not for Redis. Rings that come while the thread is busy are put
-together. What is lost when the process dies in between, the sweep finds in the table.
+together. A drain that lets rows wait a moment for company has it ring again when the moment is over: sooner than the
+sweep would look. What is lost when the process dies in between, the sweep finds in the table.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -29,6 +31,8 @@ class Bell:
         self._has_rung = threading.Event()
         self._resting = threading.Event()  # never set: waiting on it is a rest
         self._due: dict[str, bool] = {}
+        #: Connections to ring for, and when, by the monotonic clock.
+        self._later: dict[str, float] = {}
         self._pid = 0
 
     def ring(self, connection_ids: Iterable[str], *, is_urgent: bool) -> None:
@@ -36,23 +40,43 @@ class Bell:
         with self._lock:
             for connection_id in connection_ids:
                 self._due[connection_id] = is_urgent or self._due.get(connection_id, False)
-            if self._pid != os.getpid():  # threads do not cross a fork
-                self._pid = os.getpid()
-                threading.Thread(target=self._run, name="bell", daemon=True).start()
+            self._start()
         self._has_rung.set()
+
+    def ring_later(self, connection_id: str, after_s: float) -> None:
+        """Wake a worker for this connection after a while, unless that is going to happen sooner."""
+        at = time.monotonic() + after_s
+        with self._lock:
+            self._later[connection_id] = min(at, self._later.get(connection_id, at))
+            self._start()
+        self._has_rung.set()
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():  # threads do not cross a fork
+            self._pid = os.getpid()
+            threading.Thread(target=self._run, name="bell", daemon=True).start()
 
     def _run(self) -> None:
         while True:
-            self._has_rung.wait()
+            self._has_rung.wait(self._until_next_s())
             self._has_rung.clear()
             self.flush()
             self._resting.wait(_REST_S)
+
+    def _until_next_s(self) -> float | None:
+        with self._lock:
+            next_at = min(self._later.values(), default=None)
+        return None if next_at is None else max(0.0, next_at - time.monotonic())
 
     def flush(self) -> None:
         """Come back when everything that was to be rung has been: by this thread, or by the bell's own."""
         with self._ringing:
             with self._lock:
                 due, self._due = self._due, {}
+                at = time.monotonic()
+                for connection_id in [one for one, when in self._later.items() if when <= at]:
+                    del self._later[connection_id]
+                    due.setdefault(connection_id, False)
             wake(self._hub, sorted(one for one in due if due[one]), is_urgent=True)
             wake(self._hub, sorted(one for one in due if not due[one]))
 

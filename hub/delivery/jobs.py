@@ -7,9 +7,12 @@ from sqlalchemy.exc import DBAPIError
 from hub import log
 from hub.context import process_hub
 from hub.delivery import outcome_polling, replays, send
+from hub.delivery.bell import bell
 from hub.delivery.wake import awake
 
 _LOG = log.get(__name__)
+#: What is due later than this is left to the sweep.
+_SOON_S = 2.0
 
 
 class PollFailed(RuntimeError):
@@ -31,7 +34,11 @@ def drain(connection_id: str) -> None:
     """
     log.bind(connection_id=connection_id)
     try:
-        send.drain(process_hub(), connection_id)
+        hub = process_hub()
+        done = send.drain(hub, connection_id)
+        if done.waits_s is not None and done.waits_s <= _SOON_S:
+            # Rows of an idle account wait a moment for company: the sweep's second would be most of their way.
+            bell(hub).ring_later(connection_id, done.waits_s)
     except DBAPIError as err:
         _LOG.error("drain failed", kind=type(err).__name__, where=log.places(err))
         # The flag of the ring that led here would keep the sweep from ringing for as long as it stands.

@@ -52,12 +52,13 @@ _LONGEST_SLEEP_S = 300.0
 
 @dataclass(slots=True)
 class Drained:
-    """What a drain did: batches sent, rows settled, and whether it was another's turn."""
+    """What a drain did: batches sent, rows settled, whether it was another's turn, and when it wants to look again."""
 
     batches: int = 0
     rows: int = 0
     is_busy: bool = False
     has_more: bool = False
+    waits_s: float | None = None
 
 
 def drain(hub: Hub, connection_id: str) -> Drained:
@@ -137,7 +138,9 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
         return False
     line = Line(hub, connection, Budget(hub), is_urgent=first.is_urgent)
     takes_riders = sizing.is_full_price(vendor, first.object, first.count)
-    if not _is_time(hub, line, vendor, first, riders=first.riders if takes_riders else 0):
+    wait_s = _wait_s(hub, line, vendor, first, riders=first.riders if takes_riders else 0)
+    if wait_s > 0:
+        done.waits_s = wait_s
         return False
     name, rows = claim(
         hub,
@@ -157,8 +160,8 @@ def _one_batch(hub: Hub, tenant_id: str, connection_id: str, done: Drained) -> b
     return _send(hub, line, vendor, name, rows)
 
 
-def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: int) -> bool:
-    """Decide whether to send now; otherwise say when to look again.
+def _wait_s(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: int) -> float:
+    """Decide whether to send now, which is 0; otherwise write down when to look again, and give how long that is.
 
     ``riders`` are replayed rows that fill the batch.
     """
@@ -168,15 +171,14 @@ def _is_time(hub: Hub, line: Line, vendor: Connector, first: Head, *, riders: in
         units = sizing.cost(vendor, first.object, first.count)
         if first.is_replay and reserve.is_kept(hub, line, units):
             reserve.put_off(hub, line.connection)  # live rows still ring
-            return False
+            return reserve.LOOK_AGAIN.total_seconds()
     wait_s = line.wait_s(units)
     is_full = first.job is not None or first.count + riders >= vendor.max_batch
     if wait_s <= 0 and not is_full and pace.saves_calls(vendor, first.object):
         wait_s = _until_fuller_s(hub, line, first, units, full=vendor.max_batch)
-    if wait_s <= 0:
-        return True
-    sleep_until(hub, line.connection, wait_s, is_urgent=first.is_urgent)
-    return False
+    if wait_s > 0:
+        sleep_until(hub, line.connection, wait_s, is_urgent=first.is_urgent)
+    return max(wait_s, 0.0)
 
 
 def _until_fuller_s(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +19,7 @@ from hub.db.events import StoredEvent
 from hub.db.mappings import MappingVersion
 from hub.db.tenants import Tenant
 from hub.db.vault import MasterKeys, Vault
-from hub.delivery import replay, send, steer, sweep, wake
+from hub.delivery import jobs, replay, send, steer, sweep, wake
 from hub.delivery.account import Line
 from hub.delivery.bell import bell
 from hub.delivery.budget import Budget
@@ -318,6 +319,27 @@ def test_a_ring_during_a_drain_is_not_swallowed(hub: Hub, connected: Connected) 
 
     assert done.is_busy
     assert rung(hub).count(connected.connection.id) == 2
+
+
+def test_an_idle_account_does_not_wait_for_the_sweep(
+    hub: Hub, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that waited its moment for company is rung for when that is over, by the worker that let it wait."""
+    monkeypatch.setattr(jobs, "process_hub", lambda: hub)
+    connected.publish(LEAD)
+    connected.accept(voicemail(1))
+    bell(hub).flush()
+    hub.redis.flushall()
+
+    jobs.drain(connected.connection.id)
+    end = time.monotonic() + 20
+    while not rung(hub) and time.monotonic() < end:
+        time.sleep(0.02)
+    is_rung = rung(hub) == [connected.connection.id]
+    jobs.drain(connected.connection.id)
+
+    assert is_rung
+    assert [row.state for row in rows(connected)] == [State.DELIVERED.value]
 
 
 def test_a_refusal_of_old_tokens_does_not_undo_a_reconnection(
