@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Bytes, that is samples, in a second of telephone audio.
 RATE = 8000
@@ -218,8 +218,8 @@ class Decoder:
     def _close_word(self) -> Iterator[Event]:
         reading, self._word = self._word, None
         if reading and (word := reading.word()):
-            if self._said and not self._said[-1][-1:].isspace():
-                self._said[-1] += "" if _is_unspaced(word.text) else " "
+            if self._said and _needs_space(self._said[-1], word.text):
+                self._said[-1] += " "
             self._said.append(word.text)
             yield word
 
@@ -261,5 +261,11 @@ def _runs(audio: bytes) -> Iterator[bytes]:
     return (found.group() for found in re.finditer(rb"\xff+|[^\xff]+", audio))
 
 
-def _is_unspaced(text: str) -> bool:
-    return bool(re.match(f"[{_UNSPACED}]", text))
+def part(words: list[Word], following: str) -> None:
+    """Put a space after the last word if another text follows it without one."""
+    if words and _needs_space(words[-1].text, following):
+        words[-1] = replace(words[-1], text=words[-1].text + " ")
+
+
+def _needs_space(before: str, after: str) -> bool:
+    return not before[-1:].isspace() and not re.match(f"[{_UNSPACED}]", after)
