@@ -8,6 +8,7 @@ every timeout, and never sleeps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from connectors.record import (
@@ -204,6 +205,19 @@ class Configurable(Protocol):
 
     def setting_choices(self, account: Account, name: str) -> Sequence[Choice]:
         """List what the account offers for a setting that ``is_from_account``."""
+
+
+@runtime_checkable
+class OffersTimes(Protocol):
+    """A vendor whose accounts tell when an appointment is possible, so that a caller can be offered a choice."""
+
+    def free_times(
+        self, account: Account, start: datetime, end: datetime, duration_minutes: int, most: int
+    ) -> Sequence[datetime]:
+        """Give the first moments from *start* to before *end* at which so many minutes are free, at most *most*.
+
+        In order; appointments at any two of them would not overlap. Nothing is taken by asking.
+        """
 
 
 @runtime_checkable

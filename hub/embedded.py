@@ -7,9 +7,11 @@ by the next one. Redis belongs to the process that started it: it holds nothing 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import subprocess
 import tempfile
 import time
@@ -29,6 +31,7 @@ _DATABASE = "afterbeep"
 _SOCKET_PATH_LIMIT = 100  # a Unix socket's path may have 107 bytes
 _START_S = 10.0
 _OWNERS_ONLY = "0700"
+_TOKEN_BYTES = 32
 
 
 @dataclass(slots=True)
@@ -93,6 +96,46 @@ def start(settings: Settings) -> Services:
         return Services(database_url, settings.redis_url.get_secret_value(), folder, server)
     process, redis_url = _start_redis(folder)
     return Services(database_url, redis_url, folder, server, process)
+
+
+def voice_token(settings: Settings) -> str | None:
+    """Give what the voice front end and the hub share; made once in the data folder where servers are embedded.
+
+    None where both servers are given and no token is set. Raises SettingsProblem.
+    """
+    if settings.voice_token:
+        return settings.voice_token.get_secret_value()
+    if settings.database_url and settings.redis_url:
+        return None
+    file = settings.data_dir.absolute() / "voice.token"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            return _checked(file)
+        _check_writable(settings.data_dir)
+        _write_token(file)
+        return _checked(file)
+    except (OSError, ValueError) as err:
+        raise SettingsProblem(f"The voice token {file} cannot be made or read.") from err
+
+
+def _checked(file: Path) -> str:
+    """Read a token; raises SettingsProblem when it is not as it was made."""
+    found = file.read_text(encoding="ascii").strip()
+    if len(found) < _TOKEN_BYTES:
+        raise SettingsProblem(f"{file} holds no voice token. Remove it, and another one is made.")
+    return found
+
+
+def _write_token(file: Path) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent)  # only its owner may read it
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
+            out.write(f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)  # of several processes that start at once, one makes the token
+    finally:
+        draft.unlink()
 
 
 def release_postgresql(folder: Path) -> None:

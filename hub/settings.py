@@ -22,6 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "AFTERBEEP_"
+#: The voice token opens all tenants, so it has to be a good one; no bearer may be longer than that.
+_LEAST_TOKEN, _LONGEST_TOKEN = 32, 200
 
 
 class SettingsProblem(Exception):
@@ -116,6 +118,11 @@ class Settings(BaseSettings):
         None,
         description="What a scraper of /metrics must send; without it only this machine may ask",
     )
+    voice_token: SecretStr | None = Field(
+        None,
+        description="What the voice front end sends to act for tenants, at least 32 characters; where the embedded "
+        "servers are used a file in the data folder is made when it is not set",
+    )
     metrics_connections: int = Field(
         200, ge=0, description="How many connections have figures of their own in /metrics"
     )
@@ -155,6 +162,13 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a PostgreSQL URL, such as postgresql://user:secret@host/name")
+        return value
+
+    @field_validator("voice_token", mode="after")
+    @classmethod
+    def _is_hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _LEAST_TOKEN <= len(value.get_secret_value()) <= _LONGEST_TOKEN:
+            raise ValueError(f"must have {_LEAST_TOKEN} to {_LONGEST_TOKEN} characters")
         return value
 
     @field_validator("public_url", mode="after")

@@ -17,6 +17,9 @@ from hub.db.people import Membership, Person, Role
 from hub.db.tenants import Tenant
 from hub.settings import load
 
+#: What the voice front end and the hub share in tests.
+VOICE_TOKEN = "a-voice-token-that-is-for-tests-only"
+
 
 @pytest.fixture(scope="session")
 def services() -> Iterator[embedded.Services]:
@@ -40,6 +43,7 @@ def hub(services: embedded.Services, tmp_path_factory: pytest.TempPathFactory) -
             database_url=services.database_url,
             redis_url=services.redis_url,
             allow_loopback_vendors=True,
+            voice_token=VOICE_TOKEN,
         )
     )
     migrate(opened.engine)

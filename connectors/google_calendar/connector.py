@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
-from connectors.google_calendar import closing, describing, finding, watching, writing
+from connectors.google_calendar import closing, describing, finding, offering, watching, writing
 from connectors.google_calendar.naming import EVENT, HOLD, page
 from connectors.google_calendar.preferences import SETTINGS, preferences
 from connectors.google_calendar.wire import APP_LIMIT, USER_LIMIT
@@ -119,6 +120,14 @@ class GoogleCalendar:
     def unsubscribe(self, account: Account, known: Subscription) -> None:
         """End a push channel."""
         watching.unsubscribe(account, known)
+
+    def free_times(
+        self, account: Account, start: datetime, end: datetime, duration_minutes: int, most: int
+    ) -> Sequence[datetime]:
+        """List free times of the connection's calendar, by the settings that holds are placed by; one call."""
+        return offering.free_times(
+            account, (start, end), timedelta(minutes=duration_minutes), most=most
+        )
 
     def record_url(self, account: Account, record: RecordId) -> str:
         """Give the address of an event's page."""

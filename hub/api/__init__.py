@@ -30,6 +30,8 @@ from hub.api import (
     problems,
     replays,
     schemas,
+    telephone,
+    voice,
     webhooks,
 )
 from hub.context import Hub
@@ -43,6 +45,8 @@ _TAGS = (
     connections,
     webhooks,
     outcomes,
+    telephone,
+    voice,
     ledger,
     schemas,
     probes,

@@ -1,11 +1,15 @@
 """API keys at the door: who calls, what the key may do, and how often.
 
+The voice front end has one token for all tenants (``AFTERBEEP_VOICE_TOKEN``) and says in a header for which
+tenant it acts.
+
 A key that was looked up is remembered by this process for :data:`REMEMBERED_S`, so a revoked key
 opens nothing after five seconds at the latest. A view without a mark is closed.
 """
 
 from __future__ import annotations
 
+import hmac
 import threading
 import time
 from collections import OrderedDict
@@ -19,11 +23,13 @@ from hub.api import limits
 from hub.api.problems import Refused
 from hub.context import Hub
 from hub.db import keys
-from hub.db.keys import Holder, Scope
+from hub.db.keys import Holder, Scope, VoiceScope
 
 REMEMBERED_S: Final = 3.0
 _MOST_REMEMBERED: Final = 10_000
 _LONGEST_SECRET: Final = 200
+#: The header by which the voice front end names the tenant that it acts for.
+TENANT_HEADER: Final = "Afterbeep-Tenant"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -64,11 +70,11 @@ def holder() -> Holder:
     return cast("Holder", g.holder)
 
 
-def needs(scope: Scope) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Open a view to keys with this scope."""
+def needs(*scopes: Scope | VoiceScope) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Open a view to whoever has one of these scopes."""
 
     def mark(view: Callable[_P, _R]) -> Callable[_P, _R]:
-        view.__dict__["needs_scope"] = scope
+        view.__dict__["needs_scope"] = frozenset(scope.value for scope in scopes)
         return view
 
     return mark
@@ -78,6 +84,18 @@ def public(view: Callable[_P, _R]) -> Callable[_P, _R]:
     """Open a view to everybody."""
     view.__dict__["is_public"] = True
     return view
+
+
+def without_tenant(view: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let the voice front end use a view before it knows the tenant; then :func:`holder` may be None."""
+    view.__dict__["is_without_tenant"] = True
+    return view
+
+
+def tenant_if_named() -> str | None:
+    """Give the tenant that the voice front end named, in a view that is marked with :func:`without_tenant`."""
+    found = cast("Holder | None", g.holder)
+    return found.tenant_id if found else None
 
 
 def charges_itself(view: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -91,15 +109,53 @@ def check() -> None:
     marks = current_app.view_functions[request.endpoint or ""].__dict__
     if marks.get("is_public"):
         return
-    found = _find(_secret())
-    scope = marks.get("needs_scope")
-    if scope is None or scope.value not in found.scopes:
-        wanted = scope.value if scope else "none that exists"
-        raise Refused("no-scope", f"This needs a key with the scope {wanted}.")
+    secret_hash = keys.hash_secret(_secret())
+    if _is_voice(secret_hash):
+        if marks.get("is_without_tenant") and TENANT_HEADER not in request.headers:
+            g.holder = None
+            return
+        found = _voice()
+    else:
+        found = _find(secret_hash)
+    wanted: frozenset[str] = marks.get("needs_scope", frozenset())
+    if not wanted & found.scopes:
+        raise Refused("no-scope", _lacks(wanted))
     g.holder = found
     log.bind(tenant_id=found.tenant_id, key_id=found.key_id)
     if not marks.get("charges_itself"):
-        limits.of_app().charge("requests", found.key_id, 1)
+        limits.of_app().charge("requests", found.counted_as, 1)
+
+
+def _lacks(wanted: frozenset[str]) -> str:
+    for_keys = sorted(wanted & set(Scope))
+    if not for_keys:
+        return "This is for the voice front end."
+    return f"This needs a key with the scope {' or '.join(for_keys)}."
+
+
+def _is_voice(secret_hash: str) -> bool:
+    """Tell whether this is the voice front end's token."""
+    token = the_hub().settings.voice_token
+    if token is None:
+        return False
+    return hmac.compare_digest(secret_hash, keys.hash_secret(token.get_secret_value()))
+
+
+def _voice() -> Holder:
+    tenant_id = request.headers.get(TENANT_HEADER, "")
+    if not tenant_id:
+        raise Refused("bad-request", f"Say for which tenant, with the header {TENANT_HEADER}.")
+    memory = cast("Memory", current_app.extensions["afterbeep.keys"])
+    # No secret's hash has a colon, so that nobody gets in by the name of a tenant.
+    name = f"{keys.VOICE}:{tenant_id}"
+    found = memory.get(name)
+    if found is None:
+        with the_hub().everyone("the voice front end names the tenant that it acts for") as session:
+            found = keys.for_voice(session, tenant_id.replace("\0", ""))
+        if found is None:
+            raise Refused("not-found", "There is no such tenant.")
+        memory.put(name, found)
+    return found
 
 
 def _secret() -> str:
@@ -115,9 +171,8 @@ def _unknown(detail: str) -> Refused:
     return Refused("no-key", detail, headers={"WWW-Authenticate": 'Bearer realm="afterbeep"'})
 
 
-def _find(secret: str) -> Holder:
+def _find(secret_hash: str) -> Holder:
     memory = cast("Memory", current_app.extensions["afterbeep.keys"])
-    secret_hash = keys.hash_secret(secret)
     found = memory.get(secret_hash)
     if found is not None:
         return found

@@ -17,6 +17,8 @@ from hub.api.mappings import ChangedMapping, CheckedDraft, NewMapping
 from hub.api.outcomes import NewPageVerdict
 from hub.api.playbook import SetUp
 from hub.api.replays import NewReplay
+from hub.api.telephone import ChangedVoiceSettings, NewPhoneNumber
+from hub.api.voice import UsedTools
 from hub.api.webhooks import ChangedWebhook, NewWebhook
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (
@@ -30,6 +32,9 @@ _BODIES: Final[tuple[type[BaseModel], ...]] = (
     NewPageVerdict,
     NewReplay,
     SetUp,
+    ChangedVoiceSettings,
+    NewPhoneNumber,
+    UsedTools,
     ChangedWebhook,
     NewWebhook,
 )

@@ -145,9 +145,9 @@ def post_events() -> Response:
     raw = request.get_data(cache=False)
     if mode == "batch":
         readings = cloudevents.batch(raw)
-        limits.of_app().charge("events", holder.key_id, max(1, len(readings)))
+        limits.of_app().charge("events", holder.counted_as, max(1, len(readings)))
         return _batch(holder.tenant_id, readings)
-    limits.of_app().charge("events", holder.key_id, 1)
+    limits.of_app().charge("events", holder.counted_as, 1)
     event = (
         cloudevents.structured(raw)
         if mode == "structured"

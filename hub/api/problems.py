@@ -276,6 +276,8 @@ def faults(
 
 def _place(error: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
     place = error["loc"]
+    if place and place[-1] == "[key]":
+        place = place[:-1]  # a member's name is wrong, and names its own place
     for index, part in enumerate(place):
         # The model tries each type of a tenant's own field, and reports each.
         if part == "extra" and len(place) > index + 2:

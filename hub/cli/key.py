@@ -22,6 +22,8 @@ _SCOPES = (
     "connections:write",
     "webhooks:read",
     "webhooks:write",
+    "voice:read",
+    "voice:write",
 )
 _TENANT = click.option(
     "--tenant", help="The tenant's slug; may be left out when there is only one."

@@ -25,11 +25,13 @@ def servers(chosen: Settings | None = None) -> Iterator[tuple[Settings, embedded
     try:
         check_reachable(services.database_url)
         _check_redis(services.redis_url)
+        token = embedded.voice_token(chosen)
         settings.export(
             {
                 "AFTERBEEP_DATA_DIR": str(chosen.data_dir.absolute()),
                 "AFTERBEEP_DATABASE_URL": services.database_url,
                 "AFTERBEEP_REDIS_URL": services.redis_url,
+                **({"AFTERBEEP_VOICE_TOKEN": token} if token else {}),
             }
         )
         yield settings.load(), services

@@ -57,7 +57,8 @@ def record(
 ) -> None:
     """Add a row to the session's tenant's chain, in the session's transaction.
 
-    ``actor`` is ``person:<id>``, ``key:<id>``, ``worker`` or ``command``; ``action`` is such as ``mapping.saved``.
+    ``actor`` is ``person:<id>``, ``key:<id>``, ``voice``, ``worker`` or ``command``; ``action`` is such as
+    ``mapping.saved``.
     Call it last in a transaction: it holds the end of the chain until the commit.
     """
     tenant_id = session.tenant_id

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +35,18 @@ class Scope(StrEnum):
     CONNECTIONS_WRITE = "connections:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    VOICE_READ = "voice:read"
+    VOICE_WRITE = "voice:write"
+
+
+class VoiceScope(StrEnum):
+    """What only the voice front end may do; no API key has it."""
+
+    CALLS = "voice:calls"
+
+
+#: The voice front end, where an API key's id stands otherwise.
+VOICE: Final = "voice"
 
 
 class ApiKey(TenantOwned, Created, Base):
@@ -88,7 +101,24 @@ class Holder:
     @property
     def actor(self) -> str:
         """The key as the audit log names it."""
-        return f"key:{self.key_id}"
+        return VOICE if self.key_id == VOICE else f"key:{self.key_id}"
+
+    @property
+    def counted_as(self) -> str:
+        """Who pays for requests: a key, or for the voice front end each tenant by itself."""
+        return f"{VOICE}:{self.tenant_id}" if self.key_id == VOICE else self.key_id
+
+
+def for_voice(session: TenantSession, tenant_id: str) -> Holder | None:
+    """Give the voice front end as it acts for a tenant, or None when there is no such tenant.
+
+    Needs a session across tenants: nothing but the id says which it is.
+    """
+    is_phi = session.scalars(select(Tenant.is_phi).where(Tenant.id == tenant_id)).one_or_none()
+    if is_phi is None:
+        return None
+    scopes = frozenset({Scope.EVENTS_WRITE.value, VoiceScope.CALLS.value})
+    return Holder(VOICE, tenant_id, scopes, is_phi)
 
 
 def create(session: TenantSession, *, name: str, scopes: Iterable[Scope]) -> NewKey:

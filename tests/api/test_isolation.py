@@ -14,6 +14,7 @@ from hub.context import Hub
 from hub.db.base import new_id
 from tests.api.calling import MAPPING, Program, event, program
 from tests.api.conftest import Mapped
+from tests.api.speaking import Speaker, new_number, speaker, used, wav
 from tests.conftest import new_company
 
 DRAFT = {"yaml": MAPPING, "name": "Leads"}
@@ -49,6 +50,13 @@ FOREIGN: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
     ("post", "/v1/webhooks/{id}/rotate"): lambda _: None,
     ("post", "/v1/webhooks/{id}/test"): lambda _: None,
     ("get", "/v1/webhooks/{id}/sendings"): lambda _: None,
+    ("delete", "/v1/voice/numbers/{number}"): lambda _: None,
+}
+#: What the voice front end asks with one token for all tenants: with another tenant's header there is nothing.
+SPOKEN: dict[tuple[str, str], str] = {
+    ("get", "/v1/voice/lines/{number}"): "/v1/voice/lines/{number}",
+    ("get", "/v1/voice/callers"): "/v1/voice/callers?phone=%2B14155550132",
+    ("get", "/v1/voice/calls/{call_id}/tools"): "/v1/voice/calls/CA1/tools",
 }
 #: Operations that list or count: another company's rows must not be among them.
 LISTS = {
@@ -64,6 +72,8 @@ LISTS = {
     ("get", "/v1/replays"),
     ("post", "/v1/deliveries/replay"),
     ("post", "/v1/replays"),
+    ("get", "/v1/voice/settings"),
+    ("get", "/v1/voice/numbers"),
 }
 #: Operations that hold nothing of anybody, or that only write to the key's own tenant.
 OWNERLESS = {
@@ -76,6 +86,11 @@ OWNERLESS = {
     ("post", "/v1/events"),
     ("post", "/v1/webhooks"),
     ("put", "/v1/approval"),
+    ("put", "/v1/voice/settings"),
+    ("put", "/v1/voice/numbers/{number}"),
+    ("get", "/v1/voice/times"),
+    ("post", "/v1/voice/calls/{call_id}/tools"),
+    ("put", "/v1/voice/calls/{call_id}/recording"),
 }
 
 
@@ -87,7 +102,7 @@ def operations() -> set[tuple[str, str]]:
 
 def test_every_operation_is_covered_here() -> None:
     """Somebody thought about each."""
-    assert operations() == set(FOREIGN) | LISTS | OWNERLESS
+    assert operations() == set(FOREIGN) | set(SPOKEN) | LISTS | OWNERLESS
 
 
 def test_every_route_of_the_api_is_in_the_document(app: Flask) -> None:
@@ -135,7 +150,15 @@ def ids_of(mapped: Mapped) -> dict[str, str]:
         "replays": mapped.caller.send("/v1/replays", {"event_id": event_id}).json["id"],
         "mappings": mapped.mapping_id,
         "connections": mapped.connection_id,
+        "voice": number_of(mapped.caller),
     }
+
+
+def number_of(caller: Program) -> str:
+    """Give a company a telephone number."""
+    number = new_number()
+    assert caller.send(f"/v1/voice/numbers/{number}", {}, "PUT").status_code == 201
+    return number
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(FOREIGN))
@@ -148,12 +171,13 @@ def test_another_companys_things_are_not_found(
     body = FOREIGN[method, path](ids)
     here = path.replace("{object}", "Lead").replace("{name}", "calendar")
 
-    foreign = stranger.send(here.replace("{id}", ids[kind]), body, method.upper())
+    place = "{number}" if kind == "voice" else "{id}"
+    foreign = stranger.send(here.replace(place, ids[kind]), body, method.upper())
 
     assert foreign.status_code == 404, foreign.text
-    made_up = new_id(ids[kind][:3])
+    made_up = new_number() if kind == "voice" else new_id(ids[kind][:3])
     body = FOREIGN[method, path](ids | {"connections": new_id("con")})
-    nothing = stranger.send(here.replace("{id}", made_up), body, method.upper())
+    nothing = stranger.send(here.replace(place, made_up), body, method.upper())
     assert foreign.json | {"request_id": ""} == nothing.json | {"request_id": ""}
 
 
@@ -186,3 +210,32 @@ def test_a_posted_event_belongs_to_the_keys_tenant(mapped: Mapped, stranger: Pro
 
     assert mapped.caller.get("/v1/events", event_id=sent["id"]).json["items"] == []
     assert len(stranger.get("/v1/events", event_id=sent["id"]).json["items"]) == 1
+
+
+@pytest.mark.parametrize("asked", sorted(SPOKEN.values()))
+def test_the_voice_front_end_sees_the_tenant_that_it_names(
+    mapped: Mapped, stranger: Program, asked: str
+) -> None:
+    """With the right tenant it is there, with another one it is not found."""
+    number = number_of(mapped.caller)
+    owner, other = (speaker(one.client, one.tenant_id) for one in (mapped.caller, stranger))
+    mapped.caller.take()
+    owner.keep(used(1))
+    path = asked.replace("{number}", number.replace("+", "%2B"))
+
+    assert owner.get(path).status_code == 200
+    assert other.get(path).status_code == 404
+
+
+def test_what_the_voice_front_end_leaves_behind_is_the_named_tenants(
+    mapped: Mapped, stranger: Program
+) -> None:
+    """Two tenants may have calls of one id; neither sees the other's."""
+    owner: Speaker = speaker(mapped.caller.client, mapped.caller.tenant_id)
+    other: Speaker = speaker(stranger.client, stranger.tenant_id)
+    owner.keep(used(1))
+    owner.record(wav(b"owner"))
+
+    assert other.keep(used(1, tool="transfer")).status_code == 200
+    assert other.record(wav(b"other")).status_code == 201
+    assert [one["tool"] for one in owner.kept()] == ["look_up_caller"]
