@@ -142,8 +142,13 @@ class Attempt(TenantOwned, Base):
     """One try to write one delivery, kept for good."""
 
     __tablename__ = "attempts"
-    __table_args__ = (Index("ix_attempts_delivery", "delivery_id", "id"),)
+    __table_args__ = (
+        Index("ix_attempts_delivery", "delivery_id", "id"),
+        Index("ix_attempts_at", "tenant_id", "at"),
+    )
 
+    #: Found through the index with the moment, instead of one of its own.
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     delivery_id: Mapped[str] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
     batch: Mapped[str]

@@ -28,6 +28,7 @@ from hub.web import (
     replays,
     shell,
     sign_in,
+    sync,
     voicemails,
 )
 
@@ -40,6 +41,7 @@ _SUBJECTS = (
     deliveries,
     parked,
     replays,
+    sync,
     connections,
     connection_settings,
     notifications,
@@ -55,6 +57,7 @@ def init_app(app: Flask, hub: Hub) -> None:
     ``app.extensions["afterbeep"]`` holds the hub afterwards. Paths that begin with ``/v1/`` are left alone.
     """
     app.extensions["afterbeep"] = hub
+    app.extensions["afterbeep.streams"] = sync.init_streams(hub.settings.hub_threads)
     forms.set_up_cookies(app, hub)
     display.add_filters(app)
     shell.add_words(app)

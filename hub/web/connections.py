@@ -33,7 +33,7 @@ from hub.delivery.outlook import LimitOutlook
 from hub.oauth import flow, keys
 from hub.oauth.client import address_example
 from hub.settings import vendor_settings
-from hub.web.viewer import needs, the_hub, viewer
+from hub.web.viewer import local_path, needs, the_hub, viewer
 
 pages = Blueprint("connections", __name__, url_prefix="/connections")
 _LONGEST_LABEL = 80
@@ -316,7 +316,7 @@ def pause(connection_id: str) -> ResponseReturnValue:
     row, me = _find(connection_id), viewer()
     steer.pause(the_hub(), me.tenant_id, connection_id, actor=me.actor)
     flash(f"{row.label} is paused. What is due waits until somebody resumes it.")
-    return _to(connection_id)
+    return _back(connection_id)
 
 
 @pages.post("/<connection_id>/resume")
@@ -326,7 +326,7 @@ def resume(connection_id: str) -> ResponseReturnValue:
     row, me = _find(connection_id), viewer()
     steer.resume(the_hub(), me.tenant_id, connection_id, actor=me.actor)
     flash(f"{row.label} is sending again.")
-    return _to(connection_id)
+    return _back(connection_id)
 
 
 @pages.get("/<connection_id>/disconnect")
@@ -380,6 +380,13 @@ def _find(connection_id: str) -> Connection:
     if row is None or row.connector not in CONNECTORS:
         abort(404)
     return row
+
+
+def _back(connection_id: str) -> ResponseReturnValue:
+    """Lead back to where the button was."""
+    if back := request.form.get("back"):
+        return redirect(local_path(back, url_for("web.connections.show")), 303)
+    return _to(connection_id)
 
 
 def _to(connection_id: str) -> ResponseReturnValue:

@@ -71,7 +71,7 @@ def show() -> ResponseReturnValue:
         accounts = session.scalars(
             select(Connection).order_by(Connection.label, Connection.id)
         ).all()
-        sums = _sums(session)
+        found = sums(session)
     latest = reading.inbox(hub, me.tenant_id, Filters(), None, size=_LATEST)
     reading.note_listed(hub, me, latest.items)
     return render_template(
@@ -84,7 +84,7 @@ def show() -> ResponseReturnValue:
         buckets=buckets,
         delivered=delivered or 0,
         latest=latest.items,
-        sums=sums,
+        sums=found,
         targets=outcomes.targets(hub, me.tenant_id),
         today=sum(number for _, number in buckets),
         waiting=needs_person(),
@@ -120,7 +120,8 @@ def _by_bucket(session: TenantSession, since: datetime) -> list[tuple[str, int]]
     return [(bucket, found) for bucket, found in rows]
 
 
-def _sums(session: TenantSession) -> Sums:
+def sums(session: TenantSession) -> Sums:
+    """Count events and deliveries both ways."""
     events, planned = session.execute(
         select(func.count(StoredEvent.id), func.coalesce(func.sum(StoredEvent.planned), 0))
     ).one()

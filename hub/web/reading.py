@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import defer, load_only
 
 from hub.context import Hub
@@ -285,19 +285,26 @@ def waiting_for_people(
     hub: Hub, tenant_id: str, states: Sequence[str], *, size: int = 200
 ) -> list[tuple[Done, Voicemail]]:
     """Give deliveries in the given states, latest change first, each with its voicemail."""
+    return latest_of(hub, tenant_id, [Delivery.state.in_(states)], size=size)
+
+
+def latest_of(
+    hub: Hub, tenant_id: str, which: Sequence[ColumnElement[bool]], *, size: int
+) -> list[tuple[Done, Voicemail]]:
+    """Give deliveries for which all conditions hold, latest change first, each with its voicemail."""
     with hub.tenant(tenant_id) as session:
-        done = _latest(session, states, size)
+        done = _latest(session, which, size)
         ids = {each.row.event_id for each in done}
         events = session.scalars(select(StoredEvent).where(StoredEvent.id.in_(ids))).all()
     by_id = {row.id: opened(hub, row) for row in events}
     return [(with_sentences(hub, each), by_id[each.row.event_id]) for each in done]
 
 
-def _latest(session: TenantSession, states: Sequence[str], size: int) -> list[Done]:
+def _latest(session: TenantSession, which: Sequence[ColumnElement[bool]], size: int) -> list[Done]:
     ids = session.scalars(
         select(Delivery)
         .options(load_only(Delivery.id))
-        .where(Delivery.state.in_(states))
+        .where(*which)
         .order_by(Delivery.updated_at.desc(), Delivery.id.desc())
         .limit(size)
     ).all()

@@ -116,3 +116,26 @@ for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     }
   });
 }
+
+// A page that is told of changes looks again when there is one; without the stream it looks every few seconds.
+function listen() {
+  const part = document.querySelector("[data-live]");
+  if (!part || !window.EventSource) return;
+  const stream = new EventSource(part.dataset.live);
+  const note = document.querySelector("[data-live-note]");
+  let seen = null;
+  const look = (event) => {
+    if (note) note.hidden = false;
+    if (seen !== null && event.data !== seen) {
+      const place = document.querySelector("[data-live]");
+      if (place && !place.contains(document.activeElement)) window.htmx.trigger(place, "changed");
+    }
+    seen = event.data;
+  };
+  stream.addEventListener("ready", look);
+  stream.addEventListener("changed", look);
+  stream.addEventListener("error", () => { if (note) note.hidden = true; });
+  window.addEventListener("pagehide", () => stream.close());
+}
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", listen);
+else listen();
