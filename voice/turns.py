@@ -245,7 +245,7 @@ def is_false_interruption(talk: Talk, text: str | None, waited_s: float) -> bool
 
 def patience(talk: Talk, partial_text: str = "") -> Patience:
     """Tell how long a pause to allow: longer where digits are being dictated."""
-    if is_expected(talk) or is_cut_short(partial_text, talk.language, talk.caller_id):
+    if is_expected(talk) or is_cut_short(partial_text, talk.language, talk.near):
         return Patience.DIGITS
     return Patience.NORMAL
 
@@ -253,7 +253,7 @@ def patience(talk: Talk, partial_text: str = "") -> Patience:
 def hold_s(talk: Talk, text: str) -> float:
     """Give for how long to keep a finished turn open, because it stops in the middle of a number."""
     pieces = f"{talk.digits}, {text}" if talk.digits else text
-    return HOLD_S if is_cut_short(pieces, talk.language, talk.caller_id) else 0.0
+    return HOLD_S if is_cut_short(pieces, talk.language, talk.near) else 0.0
 
 
 def join(first: str, second: str) -> str:

@@ -29,7 +29,7 @@ def consent(talk: Talk, text: str, profile: Profile) -> Answered:
     if said is None and asking.times(talk, Stage.CONSENT) < asking.MOST:
         return slots.read(talk, text, profile), ()
     talk = _with(talk, Slot.RECORDING_CONSENT, said is True)
-    if robots.words(text) >= _MESSAGE_WORDS:
+    if said is None or robots.words(text) >= _MESSAGE_WORDS:
         talk = slots.read(talk, text, profile)
     if said is True:
         return talk, (StartRecording(),)

@@ -43,6 +43,7 @@ from voice.profile import Consent, Profile
 MOST_INPUTS = 120
 """After so many inputs a call is brought to its end."""
 _LONGEST, _MOST_SAID, _MOST_PIECES, _MOST_SWITCHES = 4_000, 200, 12, 4
+_LEAVING_WORDS, _ASKING_WORDS = 6, 10
 _REASON_LENGTH = 300
 
 
@@ -107,7 +108,7 @@ def _answered(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) 
     was = talk
     talk, acts = answers.take(talk, text, profile)
     acts = (*before, *acts)
-    if languages.says_goodbye(text, talk.language):
+    if _takes_leave(was, text):
         talk = asking.marked(talk, "farewell")
     is_told = talk.slots.get(Slot.RECORDING_CONSENT) != was.slots.get(Slot.RECORDING_CONSENT)
     if is_told and Slot.REASON not in talk.slots:
@@ -118,6 +119,14 @@ def _answered(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) 
     if talk.digits:
         talk = number.settle_pieces(talk)
     return asking.go_on(talk, profile, *acts)
+
+
+def _takes_leave(talk: Talk, text: str) -> bool:
+    """Tell whether the caller is going: "bye", and not "…that's it" at the end of a message or a number."""
+    if not languages.says_goodbye(text, talk.language):
+        return False
+    is_short = robots.words(text) <= _LEAVING_WORDS
+    return is_short and not number.count(text, talk.language)
 
 
 def _switched(talk: Talk, line_tag: str | None, profile: Profile) -> tuple[Talk, tuple[Act, ...]]:
@@ -166,7 +175,9 @@ def _with_reason(talk: Talk, text: str) -> Talk:
 
 def _wants_person(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
     """Put the caller through where the tenant wants it, else say honestly that nobody is there."""
-    talk = slots.read(replace(talk, wants_person=True), text, profile)
+    talk = replace(talk, wants_person=True)
+    if robots.words(text) > _ASKING_WORDS:
+        talk = slots.read(talk, text, profile)
     to = profile.staff.transfer_to
     is_possible = to and profile.escalation.asked_for_person == "transfer"
     if to and is_possible and not asking.times(talk, "transferred"):

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
+import phonenumbers
+
 from voice import languages
 from voice.analyse import phone
 from voice.analyse.country import e164, tables
@@ -23,14 +25,26 @@ from voice.dialogue.types import Slot, Stage, Talk
 #: Digits that fit this well are a whole number; others may be its beginning.
 WHOLE = 76.0
 _LEAST_DIGITS, _LONGEST_PIECES = 3, 400
-_SURELY_NUMBER, _ANNOUNCED = 6, 40
+_SURELY_NUMBER, _ANNOUNCED, _ANNOUNCING_WORDS = 6, 40, 5
 _NOT_WORDS = re.compile(r"[\W_]+")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
+#: How callers say that their number is there already, beside the lexicon's "this number".
+_THE_ONE_YOU_HAVE = (
+    "number you have,number you've got,number you see,the one you have,the one you see,one i'm calling from,"
+    "one i am calling from,calling you from,never mind the number,my own number,"
+    "el que tiene,el que ve,desde el que llamo,le numero affiche,celui que vous avez,celui-ci,"
+    "die sie haben,die angezeigte,von der ich anrufe,die sie sehen,o que voce tem,o que aparece,"
+    "quello che ha,quello da cui chiamo,het nummer dat u heeft,waarmee ik bel,ten ktory pan ma,z ktorego dzwonie,"
+    "который у вас,с которого звоню,который высветился,sizde gorunen,aradigim numara"
+)
+
+
 @cache
 def _cues(kind: str) -> re.Pattern[str]:
-    return phrase_pattern(str(tables()["cues"][kind]).split(","))
+    listed = str(tables()["cues"][kind]).split(",")
+    return phrase_pattern(listed + (_THE_ONE_YOU_HAVE.split(",") if kind == "same" else []))
 
 
 def is_expected(talk: Talk) -> bool:
@@ -73,15 +87,30 @@ def without_numbers(text: str, language: str) -> str:
     return text.strip()
 
 
-def read(text: str, language: str, caller_id: str | None, *, least: float = WHOLE) -> str | None:
+def read(text: str, language: str, near: str | None, *, least: float = WHOLE) -> str | None:
     """Give the number of a text as E.164, if its digits fit well enough to be one."""
-    found = phone.find(text, language=language, caller_id=caller_id)
+    found = phone.find(text, language=language, caller_id=near)
     if not found or found[0].score < least or not _E164.fullmatch(found[0].number):
+        return None
+    if least and not _may_be_foreign(text, language) and not _is_near(found[0].number, near):
         return None
     return found[0].number
 
 
-def is_cut_short(text: str, language: str, caller_id: str | None) -> bool:
+def _is_near(number: str, near: str | None) -> bool:
+    """Tell whether a number is of the country that the call belongs to."""
+    if near is None:
+        return True
+    return phonenumbers.parse(number).country_code == phonenumbers.parse(near).country_code
+
+
+def _may_be_foreign(text: str, language: str) -> bool:
+    """Tell whether a number begins as one of another country may; nine American digits are a tenth short."""
+    firsts = [run.readings[0][0] for run in dictated(text, language)]
+    return any(first.begins_number or first.digits.startswith("0") for first in firsts)
+
+
+def is_cut_short(text: str, language: str, near: str | None) -> bool:
     """Tell whether a text stops in the middle of a number, or right before one."""
     if not text.strip():
         return False
@@ -93,15 +122,17 @@ def is_cut_short(text: str, language: str, caller_id: str | None) -> bool:
         start = whole.at[last.start]
         tail = text[max(0, start - 2) :]
         is_part = digits >= _LEAST_DIGITS or bool(_cues("for").search(whole.text))
-        return is_part and read(tail, language, caller_id) is None
+        return is_part and read(tail, language, near) is None
     return _ends_with_cue(whole)
 
 
 def _ends_with_cue(whole: Folded) -> bool:
     """Tell whether a text ends with the words that announce a number: "my number is"."""
     said = whole.text.rstrip(" ,.:…-")
-    ends = [match.end() for match in _cues("for").finditer(said)]
-    return bool(ends) and max(ends) == len(said) and "number" in said[-24:]
+    starts = [match.start() for match in re.finditer(r"\b\w", said)][-_ANNOUNCING_WORDS:]
+    matches = (_cues("for").match(said, start) for start in starts)
+    is_announced = any(match and match.end() == len(said) for match in matches)
+    return is_announced and "number" in said[-_ANNOUNCED:]
 
 
 def wants_caller_id(text: str) -> bool:
@@ -143,18 +174,16 @@ def is_settled(talk: Talk) -> bool:
 def hear(talk: Talk, text: str) -> Talk:
     """Take a number, or a part of one, out of what was said; the talk is the same when there is none."""
     pieces = f"{talk.digits}, {text}" if talk.digits else text
-    found = read(pieces, talk.language, talk.caller_id)
+    found = read(pieces, talk.language, talk.near)
     if found is None and talk.digits:
         # The pieces may be a false start, and this the number anew.
-        found = read(text, talk.language, talk.caller_id)
+        found = read(text, talk.language, talk.near)
     if found:
         return take(talk, found)
     if wants_caller_id(text) and talk.caller_id:
         return keep_caller_id(talk, is_confirmed=True)
     has_digits = count(text, talk.language) >= (1 if is_expected(talk) else _LEAST_DIGITS)
-    is_part = has_digits and (
-        is_expected(talk) or is_cut_short(text, talk.language, talk.caller_id)
-    )
+    is_part = has_digits and (is_expected(talk) or is_cut_short(text, talk.language, talk.near))
     if is_part and len(pieces) <= _LONGEST_PIECES:
         return replace(talk, digits=pieces)
     return talk
@@ -171,7 +200,7 @@ def hear_keys(talk: Talk, keys: str) -> Talk:
             is_ended = bool(digits)
         elif key.isascii() and key.isdigit():
             digits += key
-    found = read(digits, talk.language, talk.caller_id) if digits else None
+    found = read(digits, talk.language, talk.near) if digits else None
     if found:
         return take(talk, found)
     held = replace(talk, digits=digits[:20])
@@ -180,7 +209,7 @@ def hear_keys(talk: Talk, keys: str) -> Talk:
 
 def settle_pieces(talk: Talk) -> Talk:
     """Make do with the pieces, as no more come: a number that fits less well, or none."""
-    found = read(talk.digits, talk.language, talk.caller_id, least=0.0) if talk.digits else None
+    found = read(talk.digits, talk.language, talk.near, least=1.0) if talk.digits else None
     return take(talk, found) if found else replace(talk, digits="")
 
 
@@ -198,7 +227,7 @@ def answer(talk: Talk, text: str) -> Talk | None:
     if len(digits) < 2:  # noqa: PLR2004  # "no, one moment" corrects nothing
         return _plain_answer(talk, pending, said, text)
     is_again = said is not False and _is_said_again(pending, parts)
-    whole = pending if is_again else read(text, talk.language, talk.caller_id)
+    whole = pending if is_again else read(text, talk.language, talk.near)
     if whole:
         return take(talk, whole, is_confirmed=whole == pending)
     other = _longer(talk, pending, text) if said is None else None
@@ -208,15 +237,19 @@ def answer(talk: Talk, text: str) -> Talk | None:
 
 def _longer(talk: Talk, pending: str, text: str) -> str | None:
     """Read further digits as the end of the number: it was read back too soon."""
-    found = read(f"{pending}, {text}", talk.language, talk.caller_id)
+    found = read(f"{pending}, {text}", talk.language, talk.near)
     return found if found and found != pending and found.startswith(pending) else None
 
 
 def _corrected(talk: Talk, pending: str, text: str) -> str | None:
     """Read further digits in the place of as many of the number: "no, 0133"."""
-    said = f"{pending}, no, sorry, {text}"
-    found = read(said, talk.language, talk.caller_id, least=0.0)
-    return found if found != pending else None
+    longest = max((joined(run.readings[0]) for run in dictated(text, talk.language)), key=len)
+    for said in (text, longest):
+        corrected = f"{pending}, no, sorry, {said}"
+        found = read(corrected, talk.language, talk.near, least=0.0)
+        if found and found != pending:
+            return found
+    return None
 
 
 def _is_said_again(pending: str, parts: Sequence[Run]) -> bool:
@@ -242,4 +275,4 @@ def saved(value: str, talk: Talk) -> str | None:
     written = e164(value)
     if written and _E164.fullmatch(written):
         return written
-    return read(value, talk.language, talk.caller_id, least=0.0)
+    return read(value, talk.language, talk.near, least=0.0)

@@ -29,7 +29,9 @@ def begin(profile: Profile, *, caller_id: str | None, known: KnownCaller | None 
     slots: dict[str, str] = {}
     if known and known.name and not profile.is_phi:
         slots[Slot.NAME] = known.name
-    talk = Talk(language=tag, caller_id=e164(caller_id), known=known, slots=slots)
+    own = e164(caller_id)
+    near = own or e164(profile.number)
+    talk = Talk(language=tag, caller_id=own, near=near, known=known, slots=slots)
     before: tuple[Act, ...] = () if tag == next(iter(profile.languages), tag) else (SpeakIn(tag),)
     if not profile.records or profile.consent is Consent.NONE:
         start: tuple[Act, ...] = (StartRecording(),) if profile.records else ()
@@ -57,20 +59,21 @@ def greet(talk: Talk, profile: Profile, *before: Act) -> Step:
 def _greeting(talk: Talk, profile: Profile) -> list[tuple[str, Say]]:
     known = talk.known
     own = _own_greeting(talk.language, profile)
+    tenant = profile.name.strip() or profile.number
     name = known.name if known and not profile.is_phi else None
     listed = languages.greeting(
-        profile.name or "…",
+        tenant,
         profile.languages,
         known=known.language if known else None,
         name=name,
     )
     parts = [(tag, Say(text=text, is_fixed=True)) for tag, text in listed]
     if name:
-        first = Say("greeting_known", values={"name": name, "tenant": profile.name}, is_fixed=True)
+        first = Say("greeting_known", values={"name": name, "tenant": tenant}, is_fixed=True)
     elif own:
         first = Say(text=own, is_fixed=True)
     else:
-        first = Say("greeting", values={"tenant": profile.name}, is_fixed=True)
+        first = Say("greeting", values={"tenant": tenant}, is_fixed=True)
     return [(talk.language, first), *parts[1:]]
 
 

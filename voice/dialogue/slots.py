@@ -22,10 +22,10 @@ from voice.profile import Profile
 _OPEN = frozenset({Stage.CONSENT, Stage.GREETING, Stage.REASON})
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*")
 _MARKS = re.compile(r"[\s,.;:!?¡¿。、！？،؟।…\"“”«»()-]+")
-_MOST_NAME_WORDS, _LONGEST_NAME, _LONGEST_SOLID_NAME = 4, 60, 8
+_MOST_NAME_WORDS, _LONGEST_NAME, _LONGEST_SOLID_NAME, _SHORT_NAME = 4, 60, 8, 3
 _LONGEST_REASON, _LONGEST_WHEN, _FEW_WORDS = 300, 120, 2
 #: A caller who says one of these has told how pressing it is.
-_TELLING = frozenset({"now", "soon", "urgent", "calm", "resolved", "life", "hazard"})
+_TELLING = frozenset({"now", "soon", "urgent", "calm", "life", "hazard"})
 _ANY_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 _CHECKING = re.compile(
     r"^\W*(?:(?:hi|hello|hey|hallo|alo|allo|hola|pronto|moshi moshi)\W*)*"
@@ -75,13 +75,20 @@ def name_answer(text: str, language: str) -> str | None:
         is_answer = languages.yes_no(bare, language) is not None
         short = bare.replace(" ", "")
         return short if 1 < len(short) <= _LONGEST_SOLID_NAME and not is_answer else None
-    words = [word for word in _LETTERS.findall(bare) if not _is_filler(word)]
+    said = _LETTERS.findall(bare)
+    words = [word for word in said if not _is_filler(word)] or _short_name(said, language)
     if not 0 < len(words) <= _MOST_NAME_WORDS or languages.yes_no(text, language) is not None:
         return None
     if phrase("wants").search(folded(bare)):
         return None
     told = " ".join(words)
     return (told.title() if told.islower() else told)[:_LONGEST_NAME]
+
+
+def _short_name(said: list[str], language: str) -> list[str]:
+    """Take a lone "Jo" or "Bo" for a name, though some language hesitates or greets so."""
+    is_name = len(said) == 1 and said[0].istitle() and len(said[0]) <= _SHORT_NAME
+    return said if is_name and not languages.is_backchannel(said[0], language) else []
 
 
 def _is_filler(word: str) -> bool:
@@ -92,7 +99,7 @@ def _is_filler(word: str) -> bool:
 def _number(talk: Talk, text: str) -> Talk:
     if Slot.NUMBER not in talk.slots:
         return number.hear(talk, text)
-    found = number.read(text, talk.language, talk.caller_id)
+    found = number.read(text, talk.language, talk.near)
     if found and found != talk.slots[Slot.NUMBER]:
         return number.take(talk, found)
     return talk
@@ -163,7 +170,9 @@ def _appointment(talk: Talk, text: str) -> Talk:
             received_at=_ANY_DAY,
             timezone="UTC",
         )
-        talk = _with(talk, Slot.SERVICE, found.service)
+        service = found.service
+        is_named = service and not phrase("appointment.words").search(folded(service))
+        talk = _with(talk, Slot.SERVICE, service if is_named else None)
     if Slot.WHEN not in talk.slots:
         talk = _with(talk, Slot.WHEN, when(text, talk.language))
     return talk

@@ -77,6 +77,9 @@ class Talk:
     pending: str | None = None
     #: Something has happened after the emergency text, so that it was spoken.
     is_emergency_heard: bool = False
+    #: A number of the place that the call belongs to, for numbers said without country or area: the caller's own,
+    #: else the tenant's.
+    near: str | None = None
     #: How many inputs there were; a call that goes on for ever is brought to an end.
     inputs: int = 0
 
