@@ -33,6 +33,7 @@ class Speaker:
         self.floor = turns.Floor(len(talk.session.turns))
         self.language = talk.session.talk.language
         self._turn: Turn | None = None
+        self._is_begun = False
         self._fillers = 0
         self._asked_at: float | None = None
         self._is_audio_due = self._is_token_due = False
@@ -120,6 +121,11 @@ class Speaker:
     def told(self, *, is_speaking: bool) -> None:
         """Believe Twilio about whether the agent speaks; the first word of an answer is measured."""
         self.floor.told(is_speaking=is_speaking)
+        if self._turn is not None:
+            self._turn.end_s = round(self._talk.now_s(), 3)
+            if is_speaking and not self._is_begun:
+                self._turn.start_s = self._turn.end_s
+                self._is_begun = True
         if is_speaking and self._is_audio_due and self._asked_at is not None:
             self._is_audio_due = False
             self._talk.measured("first_audio", (clock.elapsed() - self._asked_at) * 1000)
@@ -152,9 +158,10 @@ class Speaker:
         self._lasts()
         if self._turn is None:
             self._turn = self._talk.wrote(Voice.AGENT, text, language=self.language)
+            self._is_begun = False
         else:
             self._turn.text += text
-            self._turn.end_s = round(self._talk.now_s(), 3)
+        self._turn.end_s = round(self._talk.now_s() + turns.speaking_s(self._turn.text), 3)
 
     def _lasts(self) -> None:
         seconds = turns.speaking_s(self._turn.text if self._turn else "")
