@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from prometheus_client import Counter, Gauge
 
+from mappings.event import Voicemail
 from voice import clock
 from voice.hub_api import HubDown, HubRefused
+from voice.redaction import Gate
 from voice.seal import Unreadable
 from voice.session import ToolCall
 from voice.settings import VoiceSettings
@@ -39,6 +41,8 @@ _AT_ONCE = 4
 _KNOWN = 409
 #: A recording may be "not found" for minutes before it is there; after these attempts (some half an hour) it is gone.
 _ATTEMPTS_UNFOUND, _ATTEMPTS = 80, 5_000
+#: A number that nobody has may be given to a tenant after its first calls.
+_OWNERLESS_S = 7 * 24 * 3600.0
 _LOG = structlog.get_logger(module=__name__)
 
 
@@ -145,14 +149,13 @@ class Outbox:
         with self._spool.held(name) as is_mine:
             if not is_mine:
                 return False
-            found = await _blocking(self._spool.one, name)
-            if found is None or found.state.parked:
-                return found is None
-            for step in found.steps:
-                if not await self._step(found, step):
+            while (found := await _blocking(self._spool.one, name)) is not None:
+                if found.state.parked:
                     return False
-            if not found.steps:
-                await _blocking(self._spool.taken, name, "0-nothing")
+                if not found.steps:
+                    await _blocking(self._spool.taken, name, "0-nothing")
+                elif not await self._step(found, found.steps[0]):
+                    return False
         return True
 
     async def _work(self, due: Any) -> None:
@@ -200,6 +203,7 @@ class Outbox:
         except Unreadable as err:
             raise Never(str(err)) from err
         works: Mapping[str, Callable[[Waiting, str, bytes], Coroutine[Any, Any, None]]] = {
+            "owner": self._owner,
             "event": self._event,
             "tools": self._tools,
             "recording": self._recording,
@@ -216,6 +220,29 @@ class Outbox:
                 raise Never(str(err)) from err
             # Another process made the event too, from what it knew. The hub keeps the first; so do we.
             _LOG.warning("hub had another event of this call", call=call.call_id, step=kind)
+
+    async def _owner(self, call: Waiting, _step: str, content: bytes) -> None:
+        """Find out whose number was dialled, which nobody could tell during the call."""
+        asked = json.loads(content)
+        for number in filter(None, (asked["to"], asked["forwarded_from"])):
+            profile = await self._context.hub.profile(number)
+            if profile is None:
+                continue
+            if profile.is_phi:
+                await self._redact(call.name)
+            await _blocking(self._spool.assign, call.name, profile.tenant_id)
+            return
+        if clock.now().timestamp() - call.at > _OWNERLESS_S:
+            raise Never("no tenant has the dialled number")
+        raise Later("no tenant has the dialled number yet", is_hub=False)
+
+    async def _redact(self, name: str) -> None:
+        document = json.loads(await _blocking(self._spool.step, name, "1-event"))
+        gate = Gate(is_closed=True)
+        data = await _blocking(gate.event, Voicemail.model_validate(document["data"]))
+        document["data"] = data.model_dump(mode="json", by_alias=True, exclude_none=True)
+        changed = json.dumps(document, ensure_ascii=False).encode()
+        await _blocking(self._spool.replace, name, "1-event", changed)
 
     async def _event(self, call: Waiting, _step: str, content: bytes) -> None:
         await self._context.hub.post_event(call.tenant_id, json.loads(content))

@@ -154,6 +154,15 @@ class Spool:
         draft.replace(place / step)
         _sync(place)
 
+    def assign(self, name: str, tenant_id: str) -> None:
+        """Say whose call it is."""
+        place = self._place(name)
+        about = {**(_json(place / _CALL) or {}), "tenant_id": tenant_id}
+        draft = place / f".{uuid4().hex}"
+        _write(draft, json.dumps(about).encode())
+        draft.replace(place / _CALL)
+        _sync(place)
+
     def taken(self, name: str, step: str) -> None:
         """Remove a step that is done; with the last one the call goes."""
         place = self._place(name)

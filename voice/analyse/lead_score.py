@@ -30,10 +30,29 @@ def lead_score(
         return 0
     plain = folded(text)
     heard = {signal.kind for signal in signals}
-    score = _START[bucket]
-    score += _INTENT * (phrase("buying").search(plain) is not None)
-    score += _SIZE * (phrase("size").search(plain) is not None or "important" in heard)
-    score += _TIMEFRAME * bool(heard & _SOON)
+    return total(
+        bucket=bucket,
+        wants_to_buy=phrase("buying").search(plain) is not None,
+        is_large=phrase("size").search(plain) is not None or "important" in heard,
+        is_soon=bool(heard & _SOON),
+        caller=caller,
+        number=number,
+    )
+
+
+def total(
+    *,
+    bucket: Bucket,
+    wants_to_buy: bool,
+    is_large: bool,
+    is_soon: bool,
+    caller: Caller,
+    number: str | None,
+) -> int:
+    """Add up what is known of a caller, whoever found it out; spam is 0."""
+    if bucket is Bucket.SPAM:
+        return 0
+    score = _START[bucket] + _INTENT * wants_to_buy + _SIZE * is_large + _TIMEFRAME * is_soon
     score += _PHONE * (number is not None) + _NAME * (caller.name.full is not None)
     score += _MORE * (caller.email is not None or caller.company is not None)
     return max(0, min(100, score))

@@ -114,7 +114,7 @@ def introduction(text: str, language: str | None = None) -> Introduction:
     if candidate is None:
         return Introduction(email=email(text))
     name, end = candidate
-    given, family = _parts(name, tag)
+    given, family = parts(name, tag)
     return Introduction(
         full=name[:_LINE],
         given=given,
@@ -263,7 +263,8 @@ def _tidy(words: Sequence[str]) -> str:
     return joined
 
 
-def _parts(name: str, language: str) -> tuple[str | None, str | None]:
+def parts(name: str, language: str) -> tuple[str | None, str | None]:
+    """Give the given and the family name of a full one, in the order of the language (primary subtag)."""
     words = name.split()
     if len(words) == 1:
         if language in {"zh", "yue", "ko"} and len(name) in {2, 3}:

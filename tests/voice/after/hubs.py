@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 PORT_ANY = 0
+#: Those that were started, for whoever closes them.
+OPEN = []
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Request:
     body: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class SmallHub:
     """``answer`` gives a status and headers, or None to cut the line; by default the hub takes everything once."""
 
@@ -42,6 +44,8 @@ class SmallHub:
     async def start(self) -> SmallHub:
         """Answer, on the same port as before."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        if self not in OPEN:
+            OPEN.append(self)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

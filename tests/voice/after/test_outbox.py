@@ -7,10 +7,9 @@ import contextlib
 import json
 from datetime import timedelta
 
-from tests.voice.after.conftest import START, context_for, parcel
+from tests.voice.after.conftest import START, context_for, parcel, simulate
 from tests.voice.after.hubs import SmallHub
 from voice import outbox
-from voice.sandbox import virtual
 
 TOOLS = json.dumps(
     [
@@ -89,7 +88,7 @@ def test_event_then_tools_then_recording_then_deletion(tmp_path, spool):
         ]
         assert spool.waiting() == []
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_a_hub_that_is_down_for_an_hour_costs_no_call(tmp_path, spool):
@@ -117,7 +116,7 @@ def test_a_hub_that_is_down_for_an_hour_costs_no_call(tmp_path, spool):
             assert figure(context, "depth") == 0
             assert figure(context, "parked") == 0
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_while_the_hub_is_down_it_is_not_asked_all_the_time(tmp_path, spool):
@@ -133,7 +132,7 @@ def test_while_the_hub_is_down_it_is_not_asked_all_the_time(tmp_path, spool):
         async with running(context):
             await asyncio.sleep(3600)
 
-    virtual.run(main())
+    simulate(main())
     assert 100 < len(tries) < 1500
 
 
@@ -153,7 +152,7 @@ def test_the_hubs_wish_when_to_try_again_is_kept(tmp_path, spool):
         async with running(context_for(tmp_path, hub.url)):
             await until(lambda: spool.waiting() == [])
 
-    virtual.run(main())
+    simulate(main())
     later = [moment for moment in at if moment - at[0] > 1]
     assert len(later) >= 1
     assert min(later) - at[0] >= 100
@@ -176,7 +175,7 @@ def test_one_call_that_the_hub_fails_on_blocks_no_other(tmp_path, spool):
             assert loop.time() < 60
         assert {one.name[:6] for one in spool.waiting()} == {"poison"}
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_what_the_hub_refuses_is_parked_with_the_reason_and_tried_no_more(tmp_path, spool):
@@ -201,7 +200,7 @@ def test_what_the_hub_refuses_is_parked_with_the_reason_and_tried_no_more(tmp_pa
             await until(lambda: spool.waiting() == [])
             assert list(hub.recordings) == ["CA1"]
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_a_conflict_keeps_the_hubs_event_and_goes_on(tmp_path, spool):
@@ -217,7 +216,7 @@ def test_a_conflict_keeps_the_hubs_event_and_goes_on(tmp_path, spool):
         assert hub.events["CA1"] == b"another body"
         assert list(hub.recordings) == ["CA1"]
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_a_token_that_is_not_right_yet_is_waited_for(tmp_path, spool):
@@ -233,7 +232,7 @@ def test_a_token_that_is_not_right_yet_is_waited_for(tmp_path, spool):
             await until(lambda: spool.waiting() == [])
         assert list(hub.events) == ["CA1"]
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_an_answer_that_is_lost_on_its_way_leads_to_the_same_event_again(tmp_path, spool):
@@ -250,7 +249,7 @@ def test_an_answer_that_is_lost_on_its_way_leads_to_the_same_event_again(tmp_pat
         assert len({one.body for one in hub.asked}) == 1
         assert len(hub.asked) == 2
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_a_recording_that_is_not_ready_is_fetched_later_and_kept_while_the_hub_is_down(
@@ -277,7 +276,7 @@ def test_a_recording_that_is_not_ready_is_fetched_later_and_kept_while_the_hub_i
         assert "RequestedChannels=2" in twilio.asked[0].path
         assert hub.recordings["CA1"] == b"{}"
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_a_recording_that_never_comes_is_parked_after_half_an_hour(tmp_path, spool):
@@ -292,7 +291,7 @@ def test_a_recording_that_never_comes_is_parked_after_half_an_hour(tmp_path, spo
         assert spool.one("CA1").state.parked == "recording: Twilio does not give the recording RE1"
         assert list(hub.events) == ["CA1"]
 
-    virtual.run(main(), limit=timedelta(hours=2))
+    simulate(main(), limit=timedelta(hours=2))
 
 
 def test_a_damaged_step_is_parked_and_the_next_call_goes(tmp_path, spool):
@@ -307,7 +306,7 @@ def test_a_damaged_step_is_parked_and_the_next_call_goes(tmp_path, spool):
             await until(lambda: list(hub.events) == ["CA2"])
             await until(lambda: spool.one("CA1").state.parked)
 
-    virtual.run(main())
+    simulate(main())
 
 
 def test_several_posters_on_one_folder_send_each_call_once(tmp_path, spool):
@@ -321,4 +320,4 @@ def test_several_posters_on_one_folder_send_each_call_once(tmp_path, spool):
             await until(lambda: spool.waiting() == [])
         assert len(hub.events) == len(hub.asked) == 40
 
-    virtual.run(main())
+    simulate(main())
