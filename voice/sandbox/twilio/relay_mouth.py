@@ -145,7 +145,8 @@ class RelayMouth:
     def _utterance(self, text: str, message: dict[str, Any]) -> Utterance:
         allowed = message.get("interruptible", self._verb.get("interruptible"))
         preemptible = message.get("preemptible", self._verb.is_on("preemptible"))
-        return Utterance(text, message.get("lang"), interruptible_by(allowed), preemptible)
+        language = message.get("lang", self._language)
+        return Utterance(text, language, interruptible_by(allowed), preemptible)
 
     def _preempt(self, utterance: Utterance) -> None:
         # A new talk takes the place of one that may be preempted.
