@@ -24,7 +24,7 @@ CONNECT = (
 class Bridge:
     """The application's side of a stream: says things, and notes what it is told."""
 
-    def __init__(self, on_speech=None):
+    def __init__(self, on_speech=None):  # noqa: D107 - the class says it
         self.got = []
         self.sid = None
         self.audio = bytearray()

@@ -11,7 +11,10 @@ from tests.voice.sandbox.phone_app import EASY, App, play, receive, send, spoken
 from voice.sandbox.faults import Faults
 from voice.sandbox.twilio.caller import Cough, HangUp, Press, Speak, Wait
 
-CONNECT = '<Connect action="/over"><ConversationRelay url="wss://voice.example/relay" {}>{}</ConversationRelay></Connect>'
+CONNECT = (
+    '<Connect action="/over"><ConversationRelay url="wss://voice.example/relay" {}>'
+    "{}</ConversationRelay></Connect>"
+)
 
 
 def relay_app(talk, attributes="", children="", over="<Hangup/>"):
