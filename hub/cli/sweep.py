@@ -9,6 +9,8 @@ import click
 def sweep() -> None:
     """Wake workers for whatever waits, once in AFTERBEEP_SWEEP_S seconds, and tell tenants how connections are.
 
+    Once an hour what callers said is removed where a tenant's days of keeping it are over.
+
     Start at least one; of several, one works and the others stand by.
 
     \b
@@ -24,6 +26,7 @@ def sweep() -> None:
     from hub.delivery import sweep as sweeping
     from hub.processes import stop_event
     from hub.settings import load
+    from hub.voice import retention
 
     before = load()
     with stop_event() as stop, servers(before):
@@ -32,6 +35,7 @@ def sweep() -> None:
         beside = [
             threading.Thread(target=alerting.run, args=(hub, stop), name="alerts"),
             threading.Thread(target=metrics.keep, args=(hub, stop), name="metrics"),
+            threading.Thread(target=retention.run, args=(hub, stop), name="retention"),
         ]
         for one in beside:
             one.start()

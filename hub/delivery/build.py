@@ -216,6 +216,8 @@ def _zone(name: str) -> ZoneInfo:
 def _open(hub: Hub, tenant_id: str, event_id: str, bodies: Mapping[str, bytes]) -> dict[str, Any]:
     if event_id not in bodies:
         raise Unrenderable("The voicemail of this delivery is gone.", path=None)
+    if not bodies[event_id]:
+        raise Unrenderable("What the caller said has been removed: its time was over.", path=None)
     try:
         plain = hub.vault.open(tenant_id, bodies[event_id], about=f"events.body:{event_id}")
         return with_transcript_text(json.loads(plain)["data"])

@@ -43,7 +43,7 @@ class Selection:
     """Which deliveries; all that is given must hold. Times are of the last change of the row.
 
     What a person refused is only meant when it is named, by its state or its id. What a job of the vendor's has taken
-    is left to it.
+    is left to it. Of an event whose body was expunged nothing can be made any more.
     """
 
     delivery_ids: Sequence[str] = ()
@@ -62,7 +62,16 @@ class Selection:
         """
         is_named = bool(self.state or self.delivery_ids)
         states = [one.value for one in REPLAYABLE if is_named or one is not State.REJECTED]
-        found: list[ColumnElement[bool]] = [Delivery.state.in_(states), Delivery.job.is_(None)]
+        is_expunged = (
+            select(StoredEvent.id)
+            .where(StoredEvent.id == Delivery.event_id, StoredEvent.expunged_at.is_not(None))
+            .exists()
+        )
+        found: list[ColumnElement[bool]] = [
+            Delivery.state.in_(states),
+            Delivery.job.is_(None),
+            ~is_expunged,
+        ]
         if version != "newest":
             is_planned = Delivery.connection_id.is_not(None)
             found.append(or_(is_planned, Delivery.state == State.PARKED.value))
