@@ -1,4 +1,4 @@
-"""What an admin has set for the connection: consent, quiet hours, the usual sender and its rate.
+"""What an admin has set for the connection: consent, quiet hours, how many texts, the usual sender and its rate.
 
 ::
 
@@ -6,6 +6,7 @@
      "quiet_hours": {"start": "21:00", "end": "08:00"},  or false
      "sender": "+14155550100",                           or the SID of a Messaging Service
      "countries": "US, CA",
+     "texts_per_day": 3,
      "segments_per_s": 1}
 
 Without a setting the cautious one holds, which is the one shown here; without a sender the account's only
@@ -26,6 +27,7 @@ from connectors.twilio_sms.reach import is_country
 
 _DEFAULT_QUIET = QuietHours(time(21, 0), time(8, 0))
 _FASTEST = 1_000
+_MOST_A_DAY = 1_000
 SETTINGS: Final = (
     Setting(
         "sender",
@@ -60,6 +62,14 @@ SETTINGS: Final = (
         "anybody's number.",
     ),
     Setting(
+        "texts_per_day",
+        "Texts to one recipient a day",
+        "number",
+        "Whoever calls again and again, or names somebody else's number, has no more sent; what comes then is parked. "
+        "At most 1000.",
+        default=3,
+    ),
+    Setting(
         "segments_per_s",
         "Parts of texts a second",
         "number",
@@ -79,6 +89,7 @@ class Rules:
     sender: str | None = None
     segments_per_s: float = 1.0
     countries: frozenset[str] = frozenset()
+    texts_per_day: int = 3
 
     def sender_ms(self, segments: int) -> int:
         """Give for how many milliseconds so many parts keep the sender busy."""
@@ -98,12 +109,16 @@ def rules_of(settings: Mapping[str, JSON]) -> Rules:
     rate = settings.get("segments_per_s", 1.0)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _FASTEST:
         raise _wrong("segments_per_s", f"must be a number above 0, at most {_FASTEST}")
+    most = settings.get("texts_per_day", 3)
+    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_A_DAY:
+        raise _wrong("texts_per_day", f"must be a whole number from 1 to {_MOST_A_DAY}")
     return Rules(
         needs_consent=consent == "required",
         quiet_hours=_quiet_hours(settings),
         sender=sender or None,
         segments_per_s=float(rate),
         countries=_countries(settings),
+        texts_per_day=most,
     )
 
 

@@ -1,8 +1,8 @@
 """Sends texts, one call each, at most once.
 
-Twilio has no key of ours to keep a second text out. So before a text is sent that may have been sent before, its
-recipient's texts of the last day are listed, and one of the same words is taken for it. A text cannot be
-changed: a write whose record is known sends nothing.
+Before a text is sent, its recipient's texts of the last day are listed. Twilio has no key of ours to keep a second
+text out, so of a text that may have been sent before, one of the same words is taken for it. And a recipient gets only
+so many a day. A text cannot be changed: a write whose record is known sends nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from connectors.record import JSON, Account, Outcome, RecordId, Write
 from connectors.twilio_sms import reach
 from connectors.twilio_sms.calls import CONCURRENCY, charged, client, reading
 from connectors.twilio_sms.describing import Numbers, numbers
-from connectors.twilio_sms.finding import OBJECT, plain, texts_to
+from connectors.twilio_sms.finding import OBJECT, Text, plain, texts_to
 from connectors.twilio_sms.quiet import quiet_until, time_zones
 from connectors.twilio_sms.refusals import ASK_AFTER_S
 from connectors.twilio_sms.rules import Rules, rules_of
@@ -35,7 +35,7 @@ from connectors.twilio_sms.segments import segments
 #: Each text is a call of its own; a batch only shares the look-ups.
 MAX_BATCH = 10
 SENDER_MS = "sender_ms"
-#: How far back a write that may be a second one looks for the first.
+#: How far back a write that may be a second one looks for the first, and the day of which texts are counted.
 LOOKS_BACK = timedelta(hours=24)
 #: Texts that have waited this long at Twilio are dropped rather than sent: 4 hours.
 VALIDITY_S = 14_400
@@ -43,6 +43,8 @@ _MAX_VALIDITY_S = 36_000
 _E164 = re.compile(r"\+[1-9]\d{3,14}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 FIELDS = ("To", "Body", "From", "MessagingServiceSid", "ValidityPeriod", "consent")
+#: States of a text that reached nobody.
+_NOT_GOT = frozenset({"failed", "undelivered", "canceled"})
 #: Errors after which the rest of a batch waits.
 _STOPS = (Throttled, Unavailable, NeedsReconnect, Uncertain, ContractBroken)
 
@@ -68,14 +70,14 @@ class Message:
 def cost(writes: Sequence[Write]) -> Mapping[str, int]:
     """Count calls and the sender's time: one call for each text.
 
-    There is one more for each recipient who may have got a text before, and one to find the sender where a write
-    names none, unless the connection does.
+    There is one more for each recipient, and one to find the sender where a write names none, unless the connection
+    does.
     """
     new = [write for write in writes if write.record_id is None]
     if not new:
         return {}
     asks_sender = any(not _sender_fields(write.fields) for write in new)
-    recipients = {str(write.fields.get("To")) for write in new if not write.is_first}
+    recipients = {str(write.fields.get("To")) for write in new}
     parts = sum(segments(str(write.fields.get("Body") or "")) for write in new)
     return {
         CONCURRENCY: len(new) + len(recipients) + asks_sender,
@@ -223,7 +225,8 @@ def only_sender(found: Numbers) -> str | None:
 def _send_all(
     account: Account, messages: Mapping[int, Message], rules: Rules, outcomes: dict[int, Outcome]
 ) -> None:
-    earlier = _earlier(account, messages.values())
+    texts = _texts(account, messages.values())
+    earlier = _by_words(texts)
     by_key: dict[str, Outcome] = {}
     stopped: ConnectorError | None = None
     for place, message in messages.items():
@@ -236,20 +239,52 @@ def _send_all(
             outcome = Outcome(record, is_new=False)
         elif stopped is not None:
             outcome = Outcome(error=stopped)
+        elif _counted(message, texts[message.to]) >= rules.texts_per_day:
+            outcome = Outcome(error=_enough(rules))
         else:
             outcome = _attempt(account, message, rules)
             stopped = _for_the_rest(outcome.error)
+            if outcome.record is not None:
+                texts[message.to].append(_sent(message, outcome.record.id))
         outcomes[place] = by_key[message.key] = outcome
 
 
-def _earlier(account: Account, messages: Iterable[Message]) -> dict[tuple[str, str], list[str]]:
-    """Give what was sent to the recipients of texts that may not be first; each stands for one text, oldest last."""
+def _texts(account: Account, messages: Iterable[Message]) -> dict[str, list[Text]]:
+    """List what was sent to the recipients in the last day, newest first."""
     since = datetime.now(UTC) - LOOKS_BACK
+    recipients = dict.fromkeys(message.to for message in messages)
+    return {to: texts_to(account, to, since=since) for to in recipients}
+
+
+def _by_words(texts: Mapping[str, Sequence[Text]]) -> dict[tuple[str, str], list[str]]:
+    """Give the SIDs by recipient and words; each stands for one text, the oldest last."""
     found: dict[tuple[str, str], list[str]] = {}
-    for to in dict.fromkeys(message.to for message in messages if not message.is_first):
-        for text in texts_to(account, to, since=since):
+    for to, sent in texts.items():
+        for text in sent:
             found.setdefault((to, text.body), []).append(text.sid)
     return found
+
+
+def _counted(message: Message, texts: Iterable[Text]) -> int:
+    """Count the texts that this sender's recipient has got; which numbers are of a pool, only Twilio knows."""
+    return sum(
+        text.status not in _NOT_GOT and (message.sender is None or text.sender == message.sender)
+        for text in texts
+    )
+
+
+def _sent(message: Message, sid: str) -> Text:
+    return Text(sid, message.to, plain(message.body), message.sender, "queued", datetime.now(UTC))
+
+
+def _enough(rules: Rules) -> Rejected:
+    number = rules.texts_per_day
+    had = "a text" if number == 1 else f"{number} texts"
+    return Rejected(
+        f"The recipient has been sent {had} in the last 24 hours, and gets no more. Send this one again later, or "
+        'raise the connection\'s "texts_per_day".',
+        code="texts_per_day",
+    )
 
 
 def _attempt(account: Account, message: Message, rules: Rules) -> Outcome:

@@ -89,7 +89,12 @@ MAPPINGS = {
 
 #: Connection settings that a vendor needs for this.
 SETTINGS: dict[str, dict[str, object]] = {
-    "twilio_sms": {"quiet_hours": False, "sender": "+14155550100", "segments_per_s": 20},
+    "twilio_sms": {
+        "quiet_hours": False,
+        "sender": "+14155550100",
+        "segments_per_s": 20,
+        "texts_per_day": 1_000,
+    },
     "zendesk": {"job_runs_s": 4},
 }
 

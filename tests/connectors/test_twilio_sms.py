@@ -35,7 +35,8 @@ from connectors.twilio_sms.sandbox_reports import signature
 from connectors.twilio_sms.segments import segments
 
 TWILIO = TwilioSMS()
-OPEN = {"quiet_hours": False}
+# One number gets the texts of all these tests.
+OPEN = {"quiet_hours": False, "texts_per_day": 1_000}
 DESK, GUEST = "+14155550100", "+14155550132"
 SECOND = "AC5f0c6a1e9b7d4c3f8a2e1d0b9c8f7a62"
 
@@ -79,15 +80,42 @@ def _texts(box, body):
 # At most once.
 
 
-def test_a_first_write_asks_nothing_before(box, account):
-    """A text that was certainly never sent costs one call, and the same words go out again for another key."""
+def test_a_first_write_is_sent_whatever_was_sent_before(box, account):
+    """A text that was certainly never sent costs a look and a call; the same words go out again for another key."""
     before = box.stats()["calls_total"]
     text = _text(is_first=True)
     (one,) = _send(account, text)
     (other,) = _send(account, replace(text, key="another voicemail"))
 
     assert one.record.id != other.record.id
-    assert box.stats()["calls_total"] - before == 2
+    assert box.stats()["calls_total"] - before == 4
+
+
+def test_a_recipient_gets_so_many_texts_a_day_and_no_more(box, account):
+    """What comes after is parked with a sentence; other recipients and failed texts do not count."""
+    capped = replace(account, settings={"quiet_hours": False, "texts_per_day": 2})
+    caller, other = "+14155550177", "+14155550178"
+    (failed,) = _send(capped, _text(caller))
+    document = {"sid": failed.record.id, "status": "failed", "error_code": 30001}
+    box.http.post(f"{box.url}/_twilio/status", json=document).raise_for_status()
+
+    sent = _send(capped, *[_text(caller, is_first=True) for _ in range(2)], _text(other))
+    (one_more, again) = _send(capped, _text(caller, is_first=True), _text(caller))
+    (raised,) = _send(replace(capped, settings=OPEN), _text(caller))
+
+    assert [one.error for one in [*sent, raised]] == [None] * 4
+    for refused_one in (one_more, again):
+        assert isinstance(refused_one.error, Rejected)
+        assert refused_one.error.code == "texts_per_day"
+        assert "2 texts in the last 24 hours" in refused_one.error.detail
+
+
+def test_a_batch_does_not_pass_what_a_recipient_may_get(box, account):
+    """Texts of one batch count too."""
+    capped = replace(account, settings={"quiet_hours": False})
+    outcomes = _send(capped, *[_text("+14155550179", is_first=True) for _ in range(5)])
+
+    assert [one.error is None for one in outcomes] == [True, True, True, False, False]
 
 
 def test_a_known_text_is_not_sent_again(box, account):
@@ -146,7 +174,7 @@ def test_a_limit_in_the_middle_of_a_batch_keeps_what_was_sent(box, account):
 
     def spend(**units):
         calls.append(units)
-        if len(calls) > 2:
+        if len(calls) > 3:  # the recipient's texts were listed before
             raise Throttled("the budget is spent", retry_after_s=30)
 
     texts = [_text(is_first=True) for _ in range(4)]
@@ -164,11 +192,14 @@ def test_long_texts_take_more_of_the_senders_time(box, account):
     _send(watched, text)
     _send(replace(watched, settings={**OPEN, "segments_per_s": 10}), replace(text, key="faster"))
 
+    look = {"concurrency": 1}
     assert spent == [
+        look,
         {"concurrency": 1, "sender_ms": 3_000},
+        look,
         {"concurrency": 1, "sender_ms": 300},
     ]
-    assert TWILIO.write_cost([text]) == spent[0]
+    assert TWILIO.write_cost([text]) == {"concurrency": 2, "sender_ms": 3_000}
 
 
 # Consent and quiet hours.
