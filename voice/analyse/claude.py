@@ -19,6 +19,7 @@ from typing import Any
 import anthropic
 import structlog
 from anthropic import AsyncAnthropic
+from anthropic.types import Message
 from pydantic import ValidationError
 
 from mappings.event import Bucket, Segment
@@ -138,6 +139,8 @@ async def read(client: AsyncAnthropic, arguments: dict[str, Any], *, within_s: f
 
 
 def _answer(message: Any) -> Read:
+    if not isinstance(message, Message):
+        raise Unread("malformed")  # the package gives the text of what is no JSON
     if message.stop_reason != "end_turn":
         raise Unread(str(message.stop_reason))
     text = "".join(block.text for block in message.content if block.type == "text")

@@ -65,8 +65,8 @@ class _Merge:
 
     def was_said(self, words: str | None, part: str) -> bool:
         """Tell whether the caller said these words; notes it when not."""
-        if not words or not words.strip():
-            return False
+        if not words or not words.strip() or "[" in words:
+            return False  # brackets are ours: what was redacted is no name
         if _plain(words) and f" {_plain(words)} " in f" {self.plain} ":
             return True
         self.drop(part)
@@ -265,7 +265,7 @@ def _window(start: str, end: str | None, received_at: datetime) -> Window | None
 def _words(merge: _Merge, part: str, proposed: str | None, longest: int) -> str | None:
     """Give a sentence of the model's if it invents no number and no address, as plain text."""
     line = " ".join("".join(c if c.isprintable() else " " for c in proposed or "").split())
-    line = re.sub(r"[<>{}\[\]|`]", "", line).strip()
+    line = re.sub(r"[<>{}|`]", "", line).strip()
     if not line:
         return None
     digits = re.sub(r"\D", "", folded(merge.said))
