@@ -83,7 +83,7 @@ class Anthropic:
             await asyncio.sleep(fault.for_s or _FOREVER_S)
         if fault and fault.do is Do.MALFORMED:
             return Response("<html>It works!</html>", 200, content_type="text/html")
-        if request.headers.get("x-api-key") != self.key:
+        if self.key not in _keys():
             return _error(401)
         body = await request.get_json(force=True, silent=True)
         if (problem := _problem(body)) is not None:
@@ -160,6 +160,13 @@ class Anthropic:
             "cache_read_input_tokens": cached if is_known else 0,
             **usage,
         }
+
+
+def _keys() -> tuple[str, ...]:
+    """Give what the client shows: SDKs up to 2.12 send x-api-key, 2.14 sends a bearer token."""
+    # Source: anthropic 2.14.0, _client.py, auth_headers (2026-11-30)
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return request.headers.get("x-api-key", ""), bearer
 
 
 def _problem(body: Any) -> str | None:

@@ -33,8 +33,17 @@ def started(socket: Path) -> subprocess.Popen:
     return process
 
 
+@pytest.fixture
+def redis_url(redis_server):
+    """An empty Redis."""
+    client = redis.Redis.from_url(redis_server)
+    client.flushall()
+    client.close()
+    return redis_server
+
+
 @pytest.fixture(scope="session")
-def redis_url():
+def redis_server():
     """A Redis of the test session's own."""
     with tempfile.TemporaryDirectory(prefix="voice-") as folder:
         socket = Path(folder) / "redis.sock"

@@ -209,4 +209,4 @@ def test_staff_are_rung_first(redis_url, tmp_path):
     assert "automated assistant" not in text_of(answered)
     assert not other.is_answered
     assert "automated assistant" in text_of(unanswered)
-    assert NUMBER == other.to
+    assert other.to == NUMBER
