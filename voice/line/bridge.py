@@ -1,0 +1,462 @@
+"""Between Twilio's socket and a vendor: sound both ways, interruptions, waits, and the dialogue that watches.
+
+States of the agent, by what the caller hears and what was asked of the vendor::
+
+    quiet ──(caller stops, line to say, tool answered)──▶ waiting ──(first sound)──▶ speaking ──(last mark)──▶ quiet
+                                                            │ 0.8 s filler              │ caller starts: clear, cut
+                                                            │ 2.5 s ask again           ▼
+                                                            └ 6 s another line        quiet
+
+An answer whose sound stops in the middle is a wait as well, from when the caller hears nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from voice import languages
+from voice.clock import elapsed, now
+from voice.dialogue.types import Patience
+from voice.line import media_messages as twilio
+from voice.line import vendor as v
+from voice.line.caller_sound import CallerSound
+from voice.line.observing import Observer, Wish
+from voice.line.playout import MARK_GRACE_MS, Playout
+from voice.line.record import Record
+from voice.line.timers import Timers
+from voice.session import CallSession
+
+_LOG = structlog.get_logger(module=__name__)
+
+#: Waits for the vendor's first sound, in seconds: a filler, another try, another line (DESIGN §7).
+FILLER_S, AGAIN_S, GIVE_UP_S = 0.8, 2.5, 6.0
+#: Speech that nothing has come of for so long, besides what the vendor's patience allows, was perhaps not noticed.
+DEAF_S: Mapping[Patience, float] = {Patience.NORMAL: 1.5, Patience.DIGITS: 3.0}
+LOUD_ENOUGH_MS = 250.0
+#: A conversation may last so long: OpenAI's may not pass an hour.
+LONGEST_S = 55 * 60.0
+#: When all is said the call may still play for so long.
+CLOSING_S = 20.0
+FAULTS_IN_A_ROW = 2
+#: What a model is told that must speak our words itself.
+SAY = "Say this next, word for word:"
+#: Tools whose answer a model has nothing to say about.
+QUIET_TOOLS = frozenset({"save_slot", "note_language"})
+_FILLER = "filler"
+
+Tool = Callable[[v.ToolWanted], Awaitable[tuple[str, bool, Wish]]]
+
+
+class Over(Exception):
+    """The socket's part of the call is over, in good order: ``session.after`` says what comes next."""
+
+
+class Bridge:
+    """One call on one socket with one vendor."""
+
+    def __init__(
+        self,
+        session: CallSession,
+        vendor: v.Vendor,
+        observer: Observer,
+        *,
+        stream_sid: str,
+        send: Callable[[str], Awaitable[None]],
+        use_tool: Tool,
+        changed: Callable[[], None],
+        measured: Callable[[str, float], None],
+        fell_back: Callable[[str], None],
+        start_recording: Callable[[], None],
+    ) -> None:
+        """Nothing is sent yet. ``changed`` is told when the session is worth saving."""
+        self._session = session
+        self._vendor = vendor
+        self._stream = stream_sid
+        self._send = send
+        self._use_tool = use_tool
+        self._changed = changed
+        self._measure = measured
+        self._fell_back = fell_back
+        self._start_recording = start_recording
+        self._observer = observer
+        self._record = Record(session)
+        self._playout = Playout()
+        self._caller = CallerSound()
+        self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._timers = Timers(self._end)
+        self._open: set[str] = set()
+        self._dead: set[str] = set()
+        self._sounded: set[str] = set()
+        self._tools = 0
+        self._faults = 0
+        self._is_caller_speaking = False
+        self._is_protected = False
+        self._is_listening = False
+        self._turn_ended_ms: float | None = None
+        self._event_at_ms = 0.0
+        self._forward_ms = 0.0
+        self._silence_s = 7.0
+        self._patience = Patience.NORMAL
+        self._farewell: tuple[str, ...] = ()
+        self._call_began = (now() - session.started_at).total_seconds() - elapsed()
+
+    async def run(
+        self, messages: AsyncIterator[twilio.Message], opening: Callable[[Wish], v.Opening]
+    ) -> None:
+        """Hold the call until the caller or the talk is over; raises VendorFailed when the vendor cannot go on."""
+        wish = self._observer.opening()
+        self._apply(wish)
+        self._is_protected = not wish.is_interruptible
+        self._changed()
+        try:
+            await self._vendor.open(opening(wish))
+            self._is_listening = True
+            self._timers.set("longest", LONGEST_S, self._too_long)
+            self._timers.start("caller", lambda: self._from_twilio(messages))
+            self._timers.start("vendor", self._from_vendor)
+            self._expect()
+            await self._outcome
+        except Over:
+            return
+        finally:
+            await self._timers.close()
+            self._record.cut(self._playout.cut(_ms()), self._now_s())
+            self._record.close()
+            await self._vendor.close()
+
+    # What the caller does.
+
+    async def _from_twilio(self, messages: AsyncIterator[twilio.Message]) -> None:
+        async for message in messages:
+            match message:
+                case twilio.Media(audio=audio):
+                    await self._caller_sound(audio)
+                case twilio.Mark(name=name):
+                    if self._playout.echoed(name, _ms()):
+                        self._timers.stop("marks")
+                        await self._settle()
+                case twilio.Digit(digit=digit):
+                    await self._do(self._observer.pressed(digit), is_answer=True)
+                case twilio.Stop():
+                    break
+                case twilio.Start():
+                    pass
+        raise Over
+
+    async def _caller_sound(self, audio: bytes) -> None:
+        began = _ms()
+        was_speaking = self._caller.is_speaking
+        self._caller.feed(audio, began)
+        await self._vendor.hear(audio)
+        self._forward_ms = _ms() - began
+        if was_speaking and not self._caller.is_speaking:
+            self._timers.set("deaf", DEAF_S[self._patience], self._is_deaf)
+
+    async def _is_deaf(self) -> None:
+        """The caller spoke and is quiet, and nothing has come of it: the vendor may have stalled."""
+        ended = self._caller.ended_ms or 0.0
+        is_idle = not (self._timers.is_set("give up") or self._playout.is_speaking(_ms()))
+        if is_idle and self._caller.spoken_ms() >= LOUD_ENOUGH_MS and self._event_at_ms < ended:
+            self._is_caller_speaking = False
+            self._turn_ended_ms = ended
+            self._expect(since_ms=ended, is_guess=True)
+
+    # What the vendor does.
+
+    async def _from_vendor(self) -> None:
+        async with contextlib.aclosing(self._vendor.events()) as events:
+            async for event in events:
+                self._event_at_ms = _ms()
+                await self._happened(event)
+
+    async def _happened(self, event: v.Event) -> None:
+        match event:
+            case v.Sound():
+                await self._sound(event)
+            case v.CallerStarted():
+                await self._caller_started()
+            case v.CallerStopped():
+                self._caller_stopped()
+            case v.CallerSaid(text=text, language=language):
+                await self._caller_said(text, language)
+            case v.ResponseBegan(response=response):
+                await self._response_began(response)
+            case v.ResponseOver(response=response, fault=fault):
+                await self._response_over(response, fault)
+            case _:
+                self._told(event)
+
+    def _told(self, event: v.Event) -> None:
+        match event:
+            case v.AgentSaid(item=item, text=text):
+                self._record.agent_said(item, text)
+            case v.AgentCorrected(item=item, text=text):
+                self._record.corrected(item, text)
+            case v.ToolWanted():
+                self._tools += 1
+                self._timers.start(f"tool {event.tool}", lambda: self._tool(event))
+            case v.Told(what=what):
+                self._note(what)
+
+    async def _sound(self, sound: v.Sound) -> None:
+        if sound.response in self._dead:
+            return
+        if self._is_caller_speaking and not self._is_protected:
+            self._dead.add(sound.response)  # made before it was known that the caller speaks
+            await self._vendor.interrupted((), frozenset({sound.response}))
+            return
+        self._stop_waiting()
+        self._faults = 0
+        self._sounded.add(sound.response)
+        await self._play(sound.item, sound.audio)
+        self._record.agent_began(sound.item, self._now_s(), self._session.talk.language)
+        if self._turn_ended_ms is not None:
+            self._measure("first_audio", _ms() - self._turn_ended_ms)
+            self._measure("own_share", _ms() - self._event_at_ms + self._forward_ms)
+            self._turn_ended_ms = None
+
+    async def _play(self, item: str, audio: bytes) -> None:
+        pieces = self._playout.add(item, audio, _ms())
+        epoch = self._playout.epoch
+        for piece in pieces:
+            if self._playout.epoch != epoch:
+                return  # interrupted in between: nothing more of it
+            await self._send(twilio.media(self._stream, piece.audio))
+            await self._send(twilio.mark(self._stream, piece.mark))
+        self._timers.stop("silence")
+        late_s = (self._playout.over_at_ms(_ms()) + MARK_GRACE_MS - _ms()) / 1000
+        self._timers.set("marks", late_s, self._marks_are_lost)
+
+    async def _caller_started(self) -> None:
+        self._is_caller_speaking = True
+        self._timers.stop("silence")
+        if not self._is_protected:
+            self._stop_waiting()
+            await self._cut(is_barge_in=True)
+
+    async def _cut(self, *, is_barge_in: bool) -> None:
+        """Let the caller hear nothing more of what was made until now."""
+        at, was_speaking = _ms(), self._playout.is_speaking(_ms())
+        heard = self._playout.cut(at)
+        dead = frozenset(self._open)
+        self._dead |= dead
+        self._open.clear()
+        self._timers.stop("marks")
+        if was_speaking:
+            await self._send(twilio.clear(self._stream))
+            if is_barge_in:
+                began = self._caller.began_ms if self._caller.is_speaking else None
+                self._measure("barge_in", _ms() - (at if began is None else began))
+        self._record.cut(heard, self._now_s())
+        real = tuple(one for one in heard if one.item != _FILLER)
+        if real or dead:
+            await self._vendor.interrupted(real, dead)
+
+    def _caller_stopped(self) -> None:
+        self._is_caller_speaking = False
+        ended = self._caller.ended_ms
+        self._turn_ended_ms = _ms() if ended is None else ended
+        self._expect()
+
+    async def _caller_said(self, text: str, language: str | None) -> None:
+        began, ended = self._caller.began_ms, self._caller.ended_ms
+        start = self._now_s() if began is None else self._at_s(began)
+        end = self._now_s() if ended is None else self._at_s(ended)
+        wish = self._observer.heard(text, language)
+        spoken = language or self._session.talk.language
+        self._record.caller_said(text, start, max(start, end), spoken)
+        await self._do(wish)
+        await self._settle()
+
+    async def _response_began(self, response: str) -> None:
+        if self._is_caller_speaking and not self._is_protected:
+            self._dead.add(response)
+            await self._vendor.interrupted((), frozenset({response}))
+        else:
+            self._open.add(response)
+
+    async def _response_over(self, response: str, fault: str | None) -> None:
+        self._open.discard(response)
+        if response in self._dead:
+            self._dead.discard(response)
+            return
+        if fault is not None:
+            self._note(f"{self._vendor.kind}:{fault}")
+            self._faults += 1
+            if self._faults >= FAULTS_IN_A_ROW:
+                raise v.VendorFailed(fault)
+            if not self._playout.is_speaking(_ms()) and await self._vendor.again():
+                self._expect()
+                return
+        if not (self._open or self._tools):
+            self._stop_waiting()
+        await self._settle()
+
+    async def _tool(self, wanted: v.ToolWanted) -> None:
+        try:
+            answer, is_error, wish = await self._use_tool(wanted)
+        finally:
+            self._tools -= 1
+        lines = wish.lines or wish.farewell
+        is_known = wanted.tool in QUIET_TOOLS and wanted.response in self._sounded
+        # Of several tools of one answer the last one lets the model go on, if it has not gone on already.
+        speaks = not (self._tools or self._open or wish.is_over or is_known)
+        if self._vendor.speaks_lines:
+            speaks = speaks and not lines
+        elif lines:
+            answer = f"{answer}\n{SAY} {' '.join(lines)}"
+            wish = replace(wish, lines=(), farewell=())
+            speaks = True
+        await self._vendor.answer(wanted.call_id, answer, is_error=is_error, speak=speaks)
+        await self._do(wish)
+        if speaks:
+            self._expect()
+        elif not (wish.lines or self._tools or self._open):
+            self._stop_waiting()
+        await self._settle()
+
+    # What is to be done.
+
+    async def _do(self, wish: Wish, *, is_answer: bool = False) -> None:
+        self._apply(wish)
+        self._farewell = wish.farewell or self._farewell
+        if wish.tell and not wish.is_over:
+            await self._vendor.tell(wish.tell)
+        if wish.patience is not None:
+            self._patience = wish.patience
+            await self._vendor.be_patient(wish.patience)
+        if wish.lines and (self._vendor.speaks_lines or wish.must_say):
+            await self._say(wish.lines, is_interruptible=wish.is_interruptible)
+        elif wish.lines:
+            await self._vendor.tell(f"{SAY} {' '.join(wish.lines)}")
+        elif is_answer and not wish.is_over and await self._vendor.again():
+            self._expect()
+        if wish.is_over:
+            self._timers.set("closing", CLOSING_S, self._close)
+        self._changed()
+
+    async def _say(self, lines: tuple[str, ...], *, is_interruptible: bool) -> None:
+        await self._cut(is_barge_in=False)
+        await self._vendor.say(" ".join(lines))
+        self._is_caller_speaking = False
+        self._is_protected = not is_interruptible
+        self._expect()
+
+    def _apply(self, wish: Wish) -> None:
+        self._silence_s = wish.silence_s
+        if wish.starts_recording:
+            self._start_recording()
+
+    async def _settle(self) -> None:
+        """See whether it is quiet, and what that means."""
+        if self._playout.is_speaking(_ms()) or self._is_caller_speaking or not self._is_listening:
+            return
+        for item in self._playout.items():
+            self._record.agent_until(item, self._now_s())
+        if self._timers.is_set("give up"):
+            return
+        if self._open:
+            self._expect()  # its sound stopped in the middle
+            return
+        self._is_protected = False
+        if self._tools:
+            return
+        if self._session.after is None:
+            self._timers.set("silence", self._silence_s, self._silence)
+        elif self._farewell and not self._said_goodbye():
+            lines, self._farewell = self._farewell, ()
+            if not self._vendor.speaks_lines:
+                raise Over
+            await self._say(lines, is_interruptible=False)
+        else:
+            raise Over
+
+    def _said_goodbye(self) -> bool:
+        return languages.says_goodbye(self._record.last_agent_text(), self._session.talk.language)
+
+    async def _silence(self) -> None:
+        heard = self._caller.ended_ms
+        quiet_s = self._silence_s if heard is None else (_ms() - heard) / 1000
+        if self._caller.is_speaking or quiet_s < self._silence_s:
+            self._timers.set("silence", max(0.1, self._silence_s - quiet_s), self._silence)
+            return
+        await self._do(self._observer.silent())
+        await self._settle()
+
+    async def _marks_are_lost(self) -> None:
+        self._note("twilio:marks")
+        self._playout.settle()
+        await self._settle()
+
+    # Waiting for the vendor.
+
+    def _expect(self, *, since_ms: float | None = None, is_guess: bool = False) -> None:
+        passed = 0.0 if since_ms is None else (_ms() - since_ms) / 1000
+        self._timers.stop("silence")
+        self._timers.set("filler", FILLER_S - passed, self._fill)
+        self._timers.set("again", AGAIN_S - passed, self._again)
+        self._timers.set(
+            "give up",
+            GIVE_UP_S - passed,
+            lambda: self._give_up(since_ms if is_guess else None),
+        )
+
+    def _stop_waiting(self) -> None:
+        for name in ("filler", "again", "give up", "deaf"):
+            self._timers.stop(name)
+
+    async def _fill(self) -> None:
+        if self._is_caller_speaking or self._playout.is_speaking(_ms()):
+            return
+        audio = await self._vendor.filler()
+        if audio:
+            self._note(f"{self._vendor.kind}:{_FILLER}")
+            await self._play(_FILLER, audio)
+
+    async def _again(self) -> None:
+        if self._tools or self._is_caller_speaking:
+            return  # it waits for us, or we for the caller
+        self._dead |= self._open
+        self._open.clear()
+        if await self._vendor.again():
+            self._note(f"{self._vendor.kind}:asked_again")
+
+    async def _give_up(self, guessed_ms: float | None) -> None:
+        if self._tools:
+            self._expect()
+            return
+        if self._session.after is not None:
+            raise Over
+        if guessed_ms is not None and self._event_at_ms > guessed_ms:
+            await self._settle()  # it lives, and heard nothing that wants an answer
+            return
+        raise v.VendorFailed("stalled", pause_s=5.0)
+
+    async def _too_long(self) -> None:
+        raise v.VendorFailed("session_limit")
+
+    async def _close(self) -> None:
+        raise Over
+
+    def _end(self, err: BaseException) -> None:
+        if not self._outcome.done():
+            self._outcome.set_exception(err)
+
+    def _note(self, what: str) -> None:
+        if what not in self._session.fallbacks:
+            self._fell_back(what)
+
+    def _now_s(self) -> float:
+        return self._at_s(_ms())
+
+    def _at_s(self, at_ms: float) -> float:
+        return round(max(0.0, at_ms / 1000 + self._call_began), 3)
+
+
+def _ms() -> float:
+    return elapsed() * 1000
