@@ -95,7 +95,9 @@ def _heard(talk: Talk, given: Heard, profile: Profile) -> Step:
 
 def _replied(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) -> Step:
     """Take what was said as part of the conversation: "again, please", something to add, an answer."""
-    if languages.wants_repeat(text, talk.language) and talk.last:
+    # One word may be yes and "pardon?" alike, as in Urdu; what was asked decides.
+    is_answer = robots.words(text) == 1 and languages.yes_no(text, talk.language) is not None
+    if languages.wants_repeat(text, talk.language) and talk.last and not is_answer:
         return _again(talk, profile, before)
     if booking.waits(talk):
         return booking.keep_waiting(slots.read(talk, text, profile))
@@ -131,7 +133,9 @@ def _takes_leave(talk: Talk, text: str) -> bool:
 
 def _switched(talk: Talk, line_tag: str | None, profile: Profile) -> tuple[Talk, tuple[Act, ...]]:
     """Go on in the caller's language, if what they say is surely in another one."""
-    if asking.times(talk, "switched") >= _MOST_SWITCHES:
+    last = talk.said[-1]
+    is_answer = robots.words(last) == 1 and languages.yes_no(last, talk.language) is not None
+    if is_answer or asking.times(talk, "switched") >= _MOST_SWITCHES:
         return talk, ()
     tag = languages.choose(
         talk.said[-2:],

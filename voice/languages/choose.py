@@ -154,7 +154,10 @@ def _heard(
     if found == now or tag_for(found) is None:
         return None
     if _is_in_other_script(text, now):
-        return found if letters >= _SCRIPT_LETTERS and share >= _LIKELY else None
+        if share < _LIKELY:
+            found = _nearest_sibling(text, found)
+        is_enough = letters >= (_SCRIPT_LETTERS if share >= _LIKELY else _ENOUGH_LETTERS)
+        return found if is_enough else None
     own, others = _known_words(text, found), _known_words(text, now)
     is_expected = found in expected
     enough = _ENOUGH_WORDS if is_expected else _ENOUGH_WORDS + 1
@@ -177,6 +180,12 @@ def _kept_sibling(found: str, expected: set[str | None], now: str) -> str:
                 return now
             return next((tag for tag in sorted(group) if tag in expected), found)
     return found
+
+
+def _nearest_sibling(text: str, found: str) -> str:
+    """Give the one of languages alike whose everyday words a text holds most of: it is surely one of them."""
+    alike = [tag for group in _SIBLINGS if found in group for tag in sorted(group) if tag_for(tag)]
+    return max([found, *alike], key=lambda tag: _known_words(text, tag))
 
 
 @lru_cache(maxsize=128)
