@@ -154,10 +154,11 @@ def _heard(
     if found == now or tag_for(found) is None:
         return None
     if _is_in_other_script(text, now):
-        if share < _LIKELY:
-            found = _nearest_sibling(text, found)
-        is_enough = letters >= (_SCRIPT_LETTERS if share >= _LIKELY else _ENOUGH_LETTERS)
-        return found if is_enough else None
+        if share >= _LIKELY:
+            return found if letters >= _SCRIPT_LETTERS else None
+        # A name may be written in Latin letters in any language; other letters tell more.
+        is_latin = any(_script(letter) == "LATIN" for letter in _LETTER.findall(text))
+        return None if is_latin or letters < _ENOUGH_LETTERS else _nearest_sibling(text, found)
     own, others = _known_words(text, found), _known_words(text, now)
     is_expected = found in expected
     enough = _ENOUGH_WORDS if is_expected else _ENOUGH_WORDS + 1
