@@ -154,11 +154,7 @@ def _heard(
     if found == now or tag_for(found) is None:
         return None
     if _is_in_other_script(text, now):
-        if share >= _LIKELY:
-            return found if letters >= _SCRIPT_LETTERS else None
-        # A name may be written in Latin letters in any language; other letters tell more.
-        is_latin = any(_script(letter) == "LATIN" for letter in _LETTER.findall(text))
-        return None if is_latin or letters < _ENOUGH_LETTERS else _nearest_sibling(text, found)
+        return _in_other_script(text, found, share)
     own, others = _known_words(text, found), _known_words(text, now)
     is_expected = found in expected
     enough = _ENOUGH_WORDS if is_expected else _ENOUGH_WORDS + 1
@@ -181,6 +177,16 @@ def _kept_sibling(found: str, expected: set[str | None], now: str) -> str:
                 return now
             return next((tag for tag in sorted(group) if tag in expected), found)
     return found
+
+
+def _in_other_script(text: str, found: str, share: float) -> str | None:
+    """Give the language of a text in foreign letters; which of several alike, its words decide."""
+    letters = _LETTER.findall(text)
+    if share >= _LIKELY:
+        return found if len(letters) >= _SCRIPT_LETTERS else None
+    # A name may be written in Latin letters in any language; other letters tell more.
+    is_latin = any(_script(letter) == "LATIN" for letter in letters)
+    return None if is_latin or len(letters) < _ENOUGH_LETTERS else _nearest_sibling(text, found)
 
 
 def _nearest_sibling(text: str, found: str) -> str:
