@@ -1,4 +1,4 @@
-"""The command ``afterbeep analyse``: transcripts in, the events' data out, one JSON object a line."""
+"""The commands ``afterbeep voice`` (answer the telephone) and ``afterbeep analyse`` (transcripts in, events out)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,69 @@ Examples:
   afterbeep analyse voicemails.jsonl > events.jsonl
   afterbeep analyse --timezone Europe/Berlin --vertical "home services" < voicemails.jsonl
 """
+
+
+_VOICE_EXAMPLES = """\b
+Examples:
+  afterbeep voice
+  AFTERBEEP_VOICE_PUBLIC_URL=https://voice.example.com afterbeep voice
+  AFTERBEEP_VOICE_PORT=9000 AFTERBEEP_LOG_FORMAT=console afterbeep voice --json
+
+\b
+Settings (environment variables; secrets also as …_FILE):
+  AFTERBEEP_VOICE_PUBLIC_URL     the https address that Twilio reaches
+  AFTERBEEP_TWILIO_ACCOUNT_SID, AFTERBEEP_TWILIO_AUTH_TOKENS
+  AFTERBEEP_HUB_URL, AFTERBEEP_VOICE_TOKEN
+  AFTERBEEP_ANTHROPIC_API_KEY    without it the dialogue takes messages by itself
+All of them are in voice/README.md.
+"""
+
+
+class Refused(click.ClickException):
+    """A setting is wrong: exit code 2."""
+
+    exit_code = 2
+
+
+@click.command(epilog=_VOICE_EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="Print where it listens as JSON.")
+def voice(*, as_json: bool) -> None:
+    """Answer the telephone.
+
+    Serves Twilio's webhooks and sockets, holds the calls, and gives each to the hub as an event.
+    SIGTERM lets calls go on for AFTERBEEP_VOICE_DRAIN_S seconds, then hands them over to another
+    process.
+    """
+    import asyncio  # noqa: PLC0415  # --help need not load it
+
+    from voice import log, serving  # noqa: PLC0415  # --help need not load them
+    from voice.seal import KeyProblem  # noqa: PLC0415  # --help need not load it
+    from voice.settings import SettingsProblem, load  # noqa: PLC0415  # --help need not load it
+
+    try:
+        settings = load()
+        log.configure(level=settings.log_level, style=settings.log_format)
+        listener = serving.listening(settings)
+        port = listener.getsockname()[1]
+        if not settings.voice_port:
+            settings = settings.model_copy(update={"voice_port": port})
+        told = serving.described(settings, port)
+        asyncio.run(serving.run(settings, listener, ready=lambda: _tell(told, as_json=as_json)))
+    except (SettingsProblem, KeyProblem) as err:
+        raise Refused(str(err)) from err
+
+
+def _tell(told: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        click.echo(f"Listening on {told['listens']}, reached by Twilio as {told['public_url']}.")
+        click.echo("At Twilio, set for each number (HTTP POST):")
+        for name, address in told["webhooks"].items():
+            click.echo(f"  {name}: {address}")
+        for name in told["missing"]:
+            click.echo(f"Not set: {name}.", err=True)
+    sys.stdout.flush()
 
 
 class LineError(ValueError):

@@ -20,6 +20,7 @@ COMMANDS = {
     "sandbox": Entry("hub.cli.sandbox:sandbox", "Serve a vendor in miniature."),
     "migrate": Entry("hub.cli.migrate:migrate", "Bring the database's tables up to date."),
     "send": Entry("hub.cli.send:send", "Post voicemails to a hub."),
+    "voice": Entry("voice.cli:voice", "Answer the telephone."),
     "analyse": Entry("voice.cli:analyse", "Turn transcripts into the data of events."),
     "connection": Entry("hub.cli.connection:connection", "See accounts, and what is set for them."),
     "mapping": Entry("hub.cli.mapping:mapping", "Check, try, import and export mappings."),
