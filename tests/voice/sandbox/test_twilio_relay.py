@@ -126,7 +126,7 @@ def test_an_interruption_cuts_at_a_word_drops_the_rest_and_is_told_exactly():
 
 
 def test_text_sent_after_an_interruption_while_the_caller_speaks_is_counted():
-    """An application that goes on talking over the caller is found out."""
+    """An application that goes on talking over the caller is found out, and interrupted once more."""
 
     async def talk(got):
         await receive()
@@ -135,10 +135,11 @@ def test_text_sent_after_an_interruption_while_the_caller_speaks_is_counted():
         await send(type="text", token="seven eight", last=True)
         await listen(got)
 
-    app, _ = relay_app(talk)
+    app, got = relay_app(talk)
     report = play(app, [Speak("no no no please", over=1), HangUp(turn=False, after=3)])
-    assert report.after_clear_s == 1.0
+    assert report.after_clear_s == 0.15
     assert report.spoken_over_s == [pytest.approx(1.35)]
+    assert [m["utteranceUntilInterrupt"] for m in kinds(got, "interrupt")] == [""]
 
 
 def test_speech_that_may_not_be_interrupted_goes_on_and_the_caller_is_not_reported():
@@ -373,6 +374,46 @@ def test_a_preemptible_talk_gives_way_to_the_next():
     app, _ = relay_app(talk)
     report = play(app, [HangUp(hears="found it")])
     assert [h.text for h in report.heard] == ["one moment", "found it"]
+
+
+def test_speech_over_which_the_agent_begins_is_reported_where_it_was_alone():
+    """Words before the agent began are heard; those within are not, when it may not be interrupted."""
+
+    async def talk(got):
+        await receive()
+        await asyncio.sleep(1.9)
+        await send(type="text", token="one two", last=True, interruptible=False)
+        await listen(got)
+
+    app, got = relay_app(talk)
+    play(app, [Speak("a b c d e", at=1), HangUp(turn=False, after=2)])
+    # a to b from 1 to 2 s, the agent from 2 to 3 s, e after it.
+    assert [m["voicePrompt"] for m in kinds(got, "prompt", "interrupt")] == ["a b e"]
+
+
+def test_sounds_and_keys_are_played_in_the_queue():
+    """A WAV is fetched and heard with its words, twice; tones take their time; a missing sound is skipped."""
+    from voice.sandbox import speech
+    from voice.sandbox.twilio.recording import Recording
+
+    tone = Recording(
+        "RE1", "CA1", "AC1", "x", 1, "both", 0, audio=[speech.encode("good day", 1.0)]
+    ).wav()
+
+    async def talk(got):
+        await receive()
+        await send(type="play", source="https://voice.example/day.wav", loop=2)
+        await send(type="sendDigits", digits="12")
+        await send(type="play", source="https://voice.example/none.wav")
+        await send(type="text", token="done", last=True)
+        await listen(got)
+
+    app, _ = relay_app(talk)
+    app.answers |= {"/day.wav": lambda _: (tone, 200), "/none.wav": lambda _: ("", 404)}
+    app._check = lambda *_: None  # media is fetched without a signature
+    report = play(app, [HangUp(hears="done")])
+    assert spoken(report) == [(0.1, 1.1, "good day"), (1.1, 2.1, "good day"), (2.5, 3.0, "done")]
+    assert [error.number for error in report.errors] == [11200]
 
 
 def test_a_language_that_is_not_listened_for_is_not_understood_when_asked_so():

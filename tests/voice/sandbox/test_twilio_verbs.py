@@ -125,6 +125,8 @@ def test_without_any_twiml_the_caller_hears_twilios_apology():
         ('<Connect><ConversationRelay url="wss://a.example/x" speechTimeout="100"/></Connect>', 12300),
         (f'<Start><Stream url="wss://a.example/x"><Parameter name="a" value="{"x" * 500}"/></Stream></Start>', 12300),
         ('<Gather speechTimeout="auto" speechModel="phone_call"/>', 12300),
+        ('<Connect><ConversationRelay url="wss://a/x" language="multi" ttsProvider="Google"/></Connect>', 64101),
+        ('<Connect><ConversationRelay url="wss://a/x" language="multi" transcriptionProvider="Google"/></Connect>', 64101),
         ("<Dial/>", 12200),
         ("<Dial><Number>nobody</Number></Dial>", 13224),
         ('<!DOCTYPE x [<!ENTITY a "b">]><Response/>', 12100),
@@ -412,3 +414,64 @@ def test_a_caller_who_waits_in_vain_says_so():
     app = App({"/twilio/voice": "<Say>hello</Say><Pause length='600'/>"})
     report = play(app, [Speak("x", hears="goodbye")])
     assert "waited 45 s to hear /goodbye/ (action 1, Speak)" in report.errors[0].message
+
+
+def test_status_events_that_a_number_asks_for_come_in_order():
+    """Initiated, ringing, answered, completed, with sequence numbers."""
+    from dataclasses import replace
+
+    from tests.voice.sandbox.phone_app import NUMBER, phone
+    from voice.sandbox import virtual
+
+    app = App({"/twilio/voice": "<Say>hello</Say>"})
+
+    async def main():
+        async with phone(app) as network:
+            wanted = frozenset({"initiated", "ringing", "answered", "completed"})
+            network.numbers[NUMBER] = replace(network.numbers[NUMBER], status_events=wanted)
+            await network.call(to=NUMBER).finished()
+
+    virtual.run(main())
+    told = [(f["SequenceNumber"], f["CallStatus"]) for f in app.forms("/twilio/status")]
+    assert told == [("0", "initiated"), ("1", "ringing"), ("2", "in-progress"), ("3", "completed")]
+
+
+def test_a_recording_started_by_the_rest_api_is_dual_and_its_file_may_not_be_ready():
+    """The file is 404 until it is there; a fault makes it 404 once more; the list names it."""
+    import httpx
+
+    from tests.voice.sandbox.phone_app import NUMBER, phone
+    from voice.sandbox import virtual
+
+    app = App({"/twilio/voice": "<Say>one two three four</Say>"})
+    faults = Faults([{"at": "twilio.recording", "do": "error", "status": 404, "after": 1}])
+
+    async def main():
+        async with phone(app, faults=faults) as network:
+            call = network.call(to=NUMBER)
+            await asyncio.sleep(1)
+            root = f"{network.rest_url}/2010-04-01/Accounts/{network.account_sid}"
+            async with httpx.AsyncClient(auth=(network.account_sid, network.auth_token)) as client:
+                asked = {
+                    "RecordingChannels": "dual",
+                    "RecordingStatusCallback": "https://voice.example/rec",
+                    "RecordingStatusCallbackEvent": "in-progress completed",
+                }
+                made = await client.post(f"{root}/Calls/{call.sid}/Recordings.json", data=asked)
+                sid = made.json()["sid"]
+                statuses = []
+                for _ in range(3):
+                    statuses.append((await client.get(f"{root}/Recordings/{sid}.wav")).status_code)
+                    await asyncio.sleep(1.6)
+                listed = await client.get(f"{root}/Calls/{call.sid}/Recordings.json")
+            return (
+                made.status_code,
+                statuses,
+                [one["sid"] == sid for one in listed.json()["recordings"]],
+            )
+
+    assert virtual.run(main()) == (201, [404, 404, 200], [True])
+    forms = app.forms("/rec")
+    assert [form["RecordingStatus"] for form in forms] == ["in-progress", "completed"]
+    assert (forms[1]["RecordingChannels"], forms[1]["RecordingDuration"]) == ("2", "1")
+    assert forms[1]["RecordingSource"] == "StartCallRecordingAPI"

@@ -34,10 +34,14 @@ async def connect_stream(call: Call, verb: Verb) -> Go | None:
         await call.until(stream.run())
     except HungUp:
         await stream.close()
-        raise
     action = verb.get("action")
     if action:
-        return Go(call.absolute(action), {}, verb.get("method") or "POST")
+        go = Go(call.absolute(action), {"StreamSid": stream.sid}, verb.get("method") or "POST")
+        if not call.is_over:
+            return go
+        call.later(call.web.ask("action", go.url, call.form(**go.form), go.method))
+    if call.is_over:
+        raise HungUp
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voice.sandbox.twilio.habits import is_backchannel
 from voice.sandbox.twilio.relay_mouth import RelayMouth, Send
-from voice.sandbox.twilio.report import Said
+from voice.sandbox.twilio.report import Heard, Said
 from voice.sandbox.twilio.sound import Listener
 from voice.sandbox.twilio.twiml import Verb
 
@@ -34,6 +34,7 @@ class RelayEar(Listener):
         self._is_under = False
         self._timer: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._over: asyncio.Task[None] | None = None
 
     def switch(self, language: str | None) -> None:
         """Listen for another language from now on."""
@@ -41,7 +42,7 @@ class RelayEar(Listener):
 
     def stop(self) -> None:
         """The session is over; a turn that was not yet over is lost."""
-        for task in (self._timer, self._watch):
+        for task in (self._timer, self._watch, self._over):
             if task:
                 task.cancel()
 
@@ -56,8 +57,9 @@ class RelayEar(Listener):
 
     def caller_stopped(self, said: Said) -> None:
         """The turn may be over."""
-        if self._watch:
-            self._watch.cancel()
+        for task in (self._watch, self._over):
+            if task:
+                task.cancel()
         if self._tells:
             self._send({"type": "info", "name": "clientSpeaking", "value": "off"})
         if text := self._reported_part(said):
@@ -65,6 +67,13 @@ class RelayEar(Listener):
             self._spoken = said.language
         if self._turn:
             self._timer = asyncio.create_task(self._end_turn())
+
+    def agent_started(self, heard: Heard) -> None:
+        """The agent begins to speak over the caller, who goes on: that interrupts as well."""
+        said = self._sound.caller
+        if said and said.text and not self._is_under and heard.source in {"relay", "play"}:
+            self._is_under = True
+            self._over = asyncio.create_task(self._interrupt(said))
 
     def caller_pressed(self, digit: str) -> None:
         """A key, where keys are listened for."""
@@ -106,11 +115,17 @@ class RelayEar(Listener):
         # Speech within the agent's, which did not stop it, is not reported unless the TwiML asks for it.
         if not self._is_under or self._reported in {"speech", "any"}:
             return said.text
-        if self._sound.agent is not None:
-            return ""
         if self._verb.is_on("ignoreBackchannel") and is_backchannel(said.text):
             return ""
-        return said.after(self._sound.agent_until)
+        covered = [(one.start_s, one.end_s, one.is_over) for one in self._call.report.heard]
+        return "".join(
+            word.text
+            for word in said.words
+            if not any(
+                start <= word.start_s and (word.start_s < end or not is_over)
+                for start, end, is_over in covered
+            )
+        ).strip()
 
     async def _end_turn(self) -> None:
         chosen = self._verb.get("speechTimeout") or "auto"

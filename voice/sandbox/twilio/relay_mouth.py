@@ -69,6 +69,7 @@ class RelayMouth:
         self._current: Utterance | None = None
         self._open: Heard | None = None
         self._interrupted_by: Said | None = None
+        self._interrupted_at = 0.0
         self._player = asyncio.create_task(self._play_all())
 
     @property
@@ -125,7 +126,7 @@ class RelayMouth:
         now, begun = self._sound.now, self._begun
         heard = self._heard
         self._silence()
-        self._interrupted_by = said
+        self._interrupted_by, self._interrupted_at = said, now
         self._talk = max(self._talk, talk + 1)
         text = " ".join(one.text for one in heard)
         milliseconds = round((now - begun) * 1000)
@@ -220,9 +221,6 @@ class RelayMouth:
             took = seconds_a_word * speech.weight(piece)
             if self._open and took:
                 self._open.words.append(Word(piece, start, round(start + took, 6)))
-            over = self._interrupted_by
-            if over and not over.is_over:
-                self._call.report.after_clear_s += took
             await asyncio.sleep(took)
 
     def _open_for(self, language: str | None, source: str) -> None:
@@ -240,7 +238,14 @@ class RelayMouth:
         if self._open:
             opened, self._open = self._open, None
             self._sound.end(opened, cut=cut)
+            self._count_after_interrupt(opened)
             self._tell("off")
+
+    def _count_after_interrupt(self, heard: Heard) -> None:
+        said = self._interrupted_by
+        if said and heard.start_s >= self._interrupted_at:
+            until = min(heard.end_s, said.end_s)
+            self._call.report.after_clear_s += round(max(0.0, until - heard.start_s), 6)
 
     def _tell(self, value: str) -> None:
         if "speaker-events" in self._events:

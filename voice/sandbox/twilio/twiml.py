@@ -16,6 +16,8 @@ INVALID_ELEMENT = 12200
 ATTRIBUTE_NOT_ALLOWED = 12300
 MISSING_ATTRIBUTE = 12500
 INVALID_STREAM_URL = 31920
+#: [the number is not confirmed]
+INVALID_RELAY_VALUE = 64101
 
 _LONGEST_PARAMETER = 500
 
@@ -122,8 +124,22 @@ def _check_whole(verb: Verb) -> None:
             raise BadTwiml(
                 ATTRIBUTE_NOT_ALLOWED, "<Gather speechTimeout='auto'> goes with no speechModel."
             )
+        case "ConversationRelay":
+            _check_multi(verb)
         case _:
             pass
+
+
+def _check_multi(relay: Verb) -> None:
+    spoken = relay.get("ttsLanguage") or relay.get("language")
+    heard = relay.get("transcriptionLanguage") or relay.get("language")
+    if spoken == "multi" and relay.get("ttsProvider") != "ElevenLabs":
+        raise BadTwiml(INVALID_RELAY_VALUE, "Only ElevenLabs speaks 'multi'.")
+    if heard == "multi" and (
+        relay.get("transcriptionProvider") != "Deepgram"
+        or relay.get("speechModel") not in {None, "nova-2-general", "nova-3-general", "flux"}
+    ):
+        raise BadTwiml(INVALID_RELAY_VALUE, "Only Deepgram's general models hear 'multi'.")
 
 
 def _check_sockets(verb: Verb, *, allow_plain_sockets: bool) -> None:
