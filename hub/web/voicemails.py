@@ -16,6 +16,7 @@ from hub.db.deliveries import State
 from hub.db.events import StoredEvent
 from hub.db.outcomes import Outcome
 from hub.db.people import Role
+from hub.voice import recordings
 from hub.web import outcomes, reading
 from hub.web.display import Words
 from hub.web.reading import Filters, Order, Try, Voicemail
@@ -65,6 +66,7 @@ def one(event_id: str) -> ResponseReturnValue:
         attempts = reading.attempts_of(hub, session, [done.row.id for done in found.done])
         became = outcomes.of_deliveries(session, [done.row.id for done in found.done])
         page = outcomes.page_of(session, event_id)
+        sound = recordings.of_event(session, event_id)
         if me.is_phi:
             audit.record(session, actor=me.actor, action="voicemail.read", target=event_id)
     # Looking again by itself would write down a reading that nobody did.
@@ -76,6 +78,7 @@ def one(event_id: str) -> ResponseReturnValue:
         is_moving=is_moving,
         moments=_timeline(found, attempts, became),
         page=page,
+        sound=sound,
     )
 
 
