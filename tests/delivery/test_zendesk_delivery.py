@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from hub.context import Hub
+from hub.db.base import now
 from hub.db.connections import Connection
-from hub.db.deliveries import Delivery
+from hub.db.deliveries import Delivery, State
 from hub.delivery.ledger import ledger
-from hub.oauth import flow
+from hub.oauth import flow, tokens
 from mappings.presets import presets
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
 from tests.delivery.connected import Connected, connect, voicemail
-from tests.delivery.test_send import drain_all, drain_once
+from tests.delivery.test_crash import end, wait_until, worker
+from tests.delivery.test_send import drain_all, drain_once, hurry, rows
 
 PRESET = next(one for one in presets("zendesk") if one.name == "support_ticket")
 TICKET_ONLY = """
@@ -135,3 +140,64 @@ def test_disconnecting_ends_the_access_token(on_zendesk: Connected) -> None:
 
     assert is_revoked
     assert on_zendesk.sandbox.stats()["tokens"]["revoked"] == before + 1
+
+
+def jobs(connected: Connected) -> list[object]:
+    """List the account's jobs, as Zendesk knows them."""
+    token = tokens.current(
+        connected.hub, connected.company.tenant_id, connected.connection.id
+    ).value
+    answer = connected.sandbox.http.get(
+        f"{connected.sandbox.url}/api/v2/job_statuses", headers={"Authorization": f"Bearer {token}"}
+    )
+    return list(answer.raise_for_status().json()["job_statuses"])
+
+
+@pytest.fixture(name="without_limits")
+def _without_limits(on_zendesk: Connected) -> Iterator[None]:
+    """What other tests have spent is not in the way."""
+    box = on_zendesk.sandbox
+    before = box.http.get(f"{box.url}/_sandbox/settings").json()["limits"]
+    box.set(limits=dict.fromkeys(before, 1_000_000))
+    yield
+    box.set(limits=before)
+
+
+@pytest.mark.processes
+@pytest.mark.usefixtures("without_limits")
+def test_a_worker_that_dies_after_a_job_was_taken_leaves_its_rows_alone(
+    on_zendesk: Connected, hub: Hub, root: Path
+) -> None:
+    """Its name is lost with it, so nobody asks before it must have ended; then its tickets are found."""
+    box, runs_s = on_zendesk.sandbox, 5
+    settings(on_zendesk, job_runs_s=runs_s)
+    box.http.post(f"{box.url}/_zendesk/settings", json={"job_s": 2.5})
+    on_zendesk.publish(TICKET_ONLY)
+    on_zendesk.accept(*(voicemail(n) for n in range(1, 31)))
+    hurry(on_zendesk)
+    before = len(jobs(on_zendesk))
+    box.fault(kind="slow", path="create_many", seconds=10.0)
+    process = worker(on_zendesk, root)
+    wait_until(lambda: {row.state for row in rows(on_zendesk)} == {State.SENDING})
+    while len(jobs(on_zendesk)) == before:
+        time.sleep(0.2)  # Zendesk counts these calls too
+    claimed_at = {row.id: row.updated_at for row in rows(on_zendesk)}
+    end(process)
+    hub.redis.flushall()
+    wait_until(lambda: max(row.lease_until for row in rows(on_zendesk)) < now())
+
+    calls = box.stats()["calls_total"]
+    drain_once(on_zendesk)
+    left_alone = rows(on_zendesk)
+    asked = box.stats()["calls_total"] - calls
+    wait_until(lambda: max(row.due_at for row in rows(on_zendesk)) < now())
+
+    assert deliver(on_zendesk) == []
+    assert asked == 0
+    assert {row.state for row in left_alone} == {State.WAITING}
+    wait = timedelta(seconds=runs_s)
+    assert all(row.due_at >= claimed_at[row.id] + wait for row in left_alone)
+    assert box.stats()["records"]["Ticket"] == 30
+    assert box.stats()["duplicate_keys"] == []
+    assert len(jobs(on_zendesk)) == before + 1
+    assert ledger(hub, on_zendesk.company.tenant_id).problems == ()
