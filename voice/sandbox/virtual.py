@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from types import CodeType
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,9 +51,11 @@ class _Timer(asyncio.TimerHandle):
 
     order: int
 
+    _when: float
+
     def __lt__(self, other: object) -> bool:
         if isinstance(other, _Timer):
-            return (self.when(), self.order) < (other.when(), other.order)
+            return (self._when, self.order) < (other._when, other.order)
         return NotImplemented
 
 
@@ -80,6 +85,8 @@ class _PatientSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.loop: VirtualLoop | None = None
+        #: Sockets for which bytes wait in this process.
+        self.writing: set[int] = set()
         self._wire = _Wire()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -97,12 +104,36 @@ class _PatientSelector(selectors.DefaultSelector):
         self._wire.close()
         super().close()
 
-    def is_writing(self) -> bool:
-        """Tell whether bytes wait in this process for room in a socket."""
-        return any(key.events & selectors.EVENT_WRITE for key in self.get_map().values())
+    def register(
+        self, fileobj: FileDescriptorLike, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        """Watch a socket."""
+        return self._note(super().register(fileobj, events, data))
+
+    def modify(
+        self, fileobj: FileDescriptorLike, events: int, data: Any = None
+    ) -> selectors.SelectorKey:
+        """Watch a socket for something else."""
+        return self._note(super().modify(fileobj, events, data))
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        """Watch a socket no longer."""
+        key = super().unregister(fileobj)
+        self.writing.discard(key.fd)
+        return key
+
+    def _note(self, key: selectors.SelectorKey) -> selectors.SelectorKey:
+        if key.events & selectors.EVENT_WRITE:
+            self.writing.add(key.fd)
+        else:
+            self.writing.discard(key.fd)
+        return key
 
     def _look(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
-        return sorted(super().select(timeout), key=lambda event: event[0].fd)
+        found = super().select(timeout)
+        if len(found) > 1:
+            found.sort(key=lambda event: event[0].fd)
+        return found
 
 
 Look = Callable[[float], list[tuple[selectors.SelectorKey, int]]]
@@ -187,7 +218,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Everybody waits: wait for what is outside, else let the next timer be due."""
         if self._holds and (events := look(OUTSIDE_PATIENCE_S)):
             return events
-        if self._patient.is_writing() and (events := look(0.001)):
+        if self._patient.writing and (events := look(0.001)):
             return events
         if not self._scheduled:
             if events := look(DEADLOCK_PATIENCE_S):

@@ -391,6 +391,31 @@ def test_speech_over_which_the_agent_begins_is_reported_where_it_was_alone():
     assert [m["voicePrompt"] for m in kinds(got, "prompt", "interrupt")] == ["a b e"]
 
 
+def test_the_rest_api_takes_a_call_out_of_its_session():
+    """The socket is closed, no action is posted, and the new document is performed."""
+    import httpx
+
+    from tests.voice.sandbox.phone_app import NUMBER, phone
+    from voice.sandbox import virtual
+
+    app, got = relay_app(listen, 'welcomeGreeting="one two three four five six"')
+
+    async def main():
+        async with phone(app) as network:
+            call = network.call(to=NUMBER)
+            await asyncio.sleep(1.7)
+            root = f"{network.rest_url}/2010-04-01/Accounts/{network.account_sid}"
+            async with httpx.AsyncClient(auth=(network.account_sid, network.auth_token)) as client:
+                twiml = "<Response><Say>one moment</Say></Response>"
+                await client.post(f"{root}/Calls/{call.sid}.json", data={"Twiml": twiml})
+            return await call.finished()
+
+    report = virtual.run(main())
+    assert spoken(report) == [(0.1, 1.7, "one two three"), (1.7, 2.7, "one moment")]
+    assert app.forms("/over") == []
+    assert [message["type"] for message in got] == ["setup"]
+
+
 def test_sounds_and_keys_are_played_in_the_queue():
     """A WAV is fetched and heard with its words, twice; tones take their time; a missing sound is skipped."""
     from voice.sandbox import speech

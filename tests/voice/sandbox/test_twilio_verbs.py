@@ -126,7 +126,7 @@ def test_without_any_twiml_the_caller_hears_twilios_apology():
         (f'<Start><Stream url="wss://a.example/x"><Parameter name="a" value="{"x" * 500}"/></Stream></Start>', 12300),
         ('<Gather speechTimeout="auto" speechModel="phone_call"/>', 12300),
         ('<Connect><ConversationRelay url="wss://a/x" language="multi" ttsProvider="Google"/></Connect>', 64101),
-        ('<Connect><ConversationRelay url="wss://a/x" language="multi" transcriptionProvider="Google"/></Connect>', 64101),
+        ('<Connect><ConversationRelay url="wss://a/x" language="multi" speechModel="flux2"/></Connect>', 64101),
         ("<Dial/>", 12200),
         ("<Dial><Number>nobody</Number></Dial>", 13224),
         ('<!DOCTYPE x [<!ENTITY a "b">]><Response/>', 12100),
