@@ -4,5 +4,6 @@ from voice.dialogue.conversation import step
 from voice.dialogue.keep import from_json, to_json
 from voice.dialogue.opening import begin
 from voice.dialogue.progress import Progress, progress
+from voice.dialogue.warm import load
 
-__all__ = ["Progress", "begin", "from_json", "progress", "step", "to_json"]
+__all__ = ["Progress", "begin", "from_json", "load", "progress", "step", "to_json"]

@@ -187,9 +187,9 @@ def times_said(talk: Talk, say: Say) -> int:
     """Tell how often this very thing has been asked."""
     if talk.stage is Stage.CONFIRM_NUMBER and talk.pending:
         return times(talk, f"confirm:{talk.pending}")
-    if say.line and say.line not in set(Stage):
-        return times(talk, say.line)
-    return times(talk, talk.stage)
+    if talk.stage is Stage.GREETING or not say.line or say.line in set(Stage):
+        return times(talk, talk.stage)
+    return times(talk, say.line)
 
 
 def wait_for_digits(talk: Talk) -> Step:

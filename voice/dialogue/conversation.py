@@ -86,7 +86,7 @@ def _heard(talk: Talk, given: Heard, profile: Profile) -> Step:
     danger = None if talk.emergency else emergency.kind(text, talk.language, profile)
     if danger:
         return _in_danger(talk, danger, text, profile, before)
-    if robots.is_robot(talk):
+    if robots.is_recording(text):
         return closing.goodbye(_with_reason(talk, text), *before)
     if languages.wants_person(text, talk.language):
         return _wants_person(talk, text, profile, before)
@@ -110,6 +110,8 @@ def _answered(talk: Talk, text: str, profile: Profile, before: tuple[Act, ...]) 
     was = talk
     talk, acts = answers.take(talk, text, profile)
     acts = (*before, *acts)
+    if robots.is_monologue(talk):
+        return closing.goodbye(talk, *acts)
     if _takes_leave(was, text):
         talk = asking.marked(talk, "farewell")
     is_told = talk.slots.get(Slot.RECORDING_CONSENT) != was.slots.get(Slot.RECORDING_CONSENT)
@@ -279,6 +281,8 @@ def _thinking_on(talk: Talk, profile: Profile, *before: Act) -> Step:
 
 def _tool_done(talk: Talk, given: ToolDone, profile: Profile) -> Step:
     result = given.result
+    if talk.stage is Stage.CONSENT and given.tool != "transfer":
+        return _thinking_on(talk, profile)
     match given.tool:
         case "offer_times":
             return _times_found(talk, result, profile)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import phonenumbers
 
@@ -56,14 +56,15 @@ def is_expected(talk: Talk) -> bool:
     return not any(say.line == "offer_caller_id" for say in talk.last)
 
 
-def dictated(text: str, language: str) -> list[Run]:
+@lru_cache(maxsize=16)
+def dictated(text: str, language: str) -> Sequence[Run]:
     """Give the stretches of digits in a text, in the call's language or else in English."""
     whole = fold(text)
     for tag in dict.fromkeys((primary(language) or "en", "en")):
         found = runs(whole, tag)
         if found:
-            return found
-    return []
+            return tuple(found)
+    return ()
 
 
 def count(text: str, language: str) -> int:
@@ -92,7 +93,7 @@ def read(text: str, language: str, near: str | None, *, least: float = WHOLE) ->
     found = phone.find(text, language=language, caller_id=near)
     if not found or found[0].score < least or not _E164.fullmatch(found[0].number):
         return None
-    if least and not _may_be_foreign(text, language) and not _is_near(found[0].number, near):
+    if least and not _is_near(found[0].number, near) and not _may_be_foreign(text, language):
         return None
     return found[0].number
 

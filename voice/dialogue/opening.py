@@ -38,7 +38,9 @@ def begin(profile: Profile, *, caller_id: str | None, known: KnownCaller | None 
         return greet(talk, profile, *before, *start)
     if profile.consent is Consent.ASK:
         ask = Say("consent_ask", is_fixed=True)
-        talk = replace(talk, stage=Stage.CONSENT, asked={Stage.CONSENT: 1}, last=(ask,))
+        talk = replace(
+            talk, stage=Stage.CONSENT, asked={Stage.CONSENT: 1, "consent_ask": 1}, last=(ask,)
+        )
         return Step(talk, (*before, ask, Listen()))
     announced = Say("consent_announce", is_interruptible=False, is_fixed=True)
     return greet(talk, profile, *before, announced, StartRecording())

@@ -8,7 +8,7 @@ from voice.analyse.fold import folded
 from voice.analyse.spoken import SOLID
 from voice.dialogue.types import Slot, Talk
 
-_LONG, _VERY_LONG, _SOME = 60, 160, 12
+_LONG, _SOME = 60, 12
 _LONG_SOLID, _SIGNS_A_WORD = 2, 2
 _RECORDED = re.compile(
     r"\b(?:press(?:ing)? (?:\d|one|two|three|nine|the pound|star)|to be removed from|do not call list|"
@@ -34,19 +34,22 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def is_robot(talk: Talk) -> bool:
-    """Tell whether what was said last is a recording, or one monologue follows another.
+def is_recording(text: str) -> bool:
+    """Tell whether a text is a recorded message: two of its turns of phrase, or one in a long text."""
+    count = words(text)
+    if count < _SOME:
+        return False
+    found = {match.group() for match in _RECORDED.finditer(folded(text))}
+    return len(found) > 1 or (bool(found) and count >= _LONG)
+
+
+def is_monologue(talk: Talk) -> bool:
+    """Tell whether one monologue follows another although something was asked in between.
 
     A caller who pours everything out at once tells a name or a number with it, or answers the
     question that follows.
     """
-    if not talk.said:
-        return False
-    last = talk.said[-1]
-    count = words(last)
-    if count >= _SOME and _RECORDED.search(folded(last)):
-        return True
     if Slot.NAME in talk.slots or Slot.NUMBER in talk.slots or talk.digits:
         return False
-    monologues = [text for text in talk.said[-3:] if words(text) >= _LONG]
-    return count >= _LONG and (len(monologues) > 1 or words(" ".join(monologues)) >= _VERY_LONG * 2)
+    last = talk.said[-2:]
+    return len(last) > 1 and all(words(text) >= _LONG for text in last)

@@ -280,6 +280,26 @@ def test_a_monologue_that_answers_nothing_is_let_go(call):
     assert talking.is_over
 
 
+def test_a_caller_who_tells_a_long_story_is_no_machine(call):
+    """However long it is, somebody with a name is asked on."""
+    story = (
+        "I have been waiting for a plumber for two weeks and nobody came although you had promised it. "
+        * 15
+    )
+    talking = call().hears(f"{story} My name is Dana Whitfield.")
+
+    assert talking.lines == ["offer_caller_id"]
+
+
+def test_a_caller_who_speaks_of_a_menu_is_no_machine(call):
+    """One turn of phrase of a recording proves nothing."""
+    assert (
+        not call()
+        .hears("Your menu told me to press one for billing but then it just hung up on me again")
+        .is_over
+    )
+
+
 def test_a_caller_who_says_goodbye_is_let_go(call):
     """With the number that the call came from."""
     talking = call().plays("I wanted to know when you open tomorrow", "thanks, bye")
