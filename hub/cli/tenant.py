@@ -9,13 +9,18 @@ import click
 
 from hub.cli.output import json_option, put_json, put_rows
 from hub.cli.problems import Refused
+from hub.cli.telephone import number, voice
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}\Z")
 
 
 @click.group()
 def tenant() -> None:
-    """Create and list tenants."""
+    """Create and list tenants, and set how their calls are held."""
+
+
+tenant.add_command(voice)
+tenant.add_command(number)
 
 
 @tenant.command()
