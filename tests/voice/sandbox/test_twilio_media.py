@@ -148,6 +148,23 @@ def test_clear_empties_the_buffer_and_returns_all_marks_at_once():
     assert report.after_clear_s == 0
 
 
+def test_a_clear_in_the_middle_of_a_frame_leaves_what_was_played_before_it():
+    """Half a frame was heard; it is not counted as audio after the clear."""
+
+    async def barge(bridge, event):
+        if isinstance(event, Started):
+            await asyncio.sleep(0.007)
+            await send(event="clear", streamSid=bridge.sid)
+
+    report = play(
+        media_app(Bridge(barge), says("one two three four", 2.0)),
+        [Speak("stop", over=1.2), HangUp(turn=False, after=2)],
+    )
+    assert report.cleared == [1.227]
+    assert report.heard[0].end_s == pytest.approx(1.227)
+    assert report.after_clear_s == 0
+
+
 def test_audio_after_clear_while_the_caller_speaks_is_counted():
     """A stale burst is found out."""
 

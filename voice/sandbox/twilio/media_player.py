@@ -102,7 +102,7 @@ class MediaPlayer:
         seconds = len(audio) / speech.RATE
         if audio.strip(bytes([speech.SILENCE])):
             self._loud_until = round(start_s + seconds, 6)
-            self._count_after_clear(seconds)
+            self._count_after_clear(start_s, seconds)
         if self._heard is not None:
             self._hear(audio, start_s)
 
@@ -131,9 +131,9 @@ class MediaPlayer:
                 end = round(self._zero + event.end_s, 6)
                 heard.words.append(speech.Word(event.text, start, end))
 
-    def _count_after_clear(self, seconds: float) -> None:
+    def _count_after_clear(self, start_s: float, seconds: float) -> None:
         caller, cleared = self._sound.caller, self._call.report.cleared
-        if caller and cleared and cleared[-1] >= caller.start_s and caller.text:
+        if caller and caller.text and cleared and caller.start_s <= cleared[-1] <= start_s:
             self._call.report.after_clear_s += seconds
 
     def _mark_reached(self, name: str) -> None:
