@@ -124,10 +124,13 @@ class Bridge:
         except Over:
             return
         finally:
-            await self._timers.close()
+            # First what needs no waiting: a socket that is gone may end this at any moment.
             self._record.cut(self._playout.cut(_ms()), self._now_s())
             self._record.close()
-            await self._vendor.close()
+            try:
+                await self._timers.close()
+            finally:
+                await self._vendor.close()
 
     # What the caller does.
 
@@ -210,6 +213,8 @@ class Bridge:
             self._dead.add(sound.response)  # made before it was known that the caller speaks
             await self._vendor.interrupted((), frozenset({sound.response}))
             return
+        if self._timers.is_set("silence") and not self._vendor.speaks_lines:
+            self._is_asked_again()
         self._stop_waiting()
         self._faults = 0
         self._sounded.add(sound.response)
@@ -302,15 +307,15 @@ class Bridge:
             answer, is_error, wish = await self._use_tool(wanted)
         finally:
             self._tools -= 1
-        lines = wish.lines or wish.farewell
+        lines = wish.lines or wish.farewell or self._farewell
         is_known = wanted.tool in QUIET_TOOLS and wanted.response in self._sounded
         # Of several tools of one answer the last one lets the model go on, if it has not gone on already.
         speaks = not (self._tools or self._open or wish.is_over or is_known)
         if self._vendor.speaks_lines:
             speaks = speaks and not lines
-        elif lines:
-            answer = f"{answer}\n{SAY} {' '.join(lines)}"
-            wish = replace(wish, lines=(), farewell=())
+        else:
+            answer = f"{answer}\n{SAY} {' '.join(lines)}" if lines else answer
+            wish, self._farewell = replace(wish, lines=(), farewell=()), ()
             speaks = True
         await self._vendor.answer(wanted.call_id, answer, is_error=is_error, speak=speaks)
         await self._do(wish)
@@ -387,6 +392,13 @@ class Bridge:
             return
         await self._do(self._observer.silent())
         await self._settle()
+
+    def _is_asked_again(self) -> None:
+        """The agent speaks into a silence by itself: the dialogue counts that, and may end the call."""
+        wish = self._observer.silent()
+        self._apply(wish)
+        if wish.is_over:
+            self._timers.set("closing", CLOSING_S, self._close)
 
     async def _marks_are_lost(self) -> None:
         self._note("twilio:marks")

@@ -155,38 +155,47 @@ class _Call:
 
     async def vendor(self) -> v.Vendor:
         """Make the vendor of the session's line; nothing is connected yet."""
-        session, settings = self._session, self._context.settings
-        profile = session.profile
+        session, profile = self._session, self._session.profile
         if not profile.may_use("openai" if session.line is LineKind.OPENAI else "elevenlabs"):
             raise v.VendorFailed("not_allowed")
-        made: v.Vendor
-        if session.line is LineKind.OPENAI:
-            if settings.openai_api_key is None:
-                raise v.VendorFailed("not_configured")
-            made = OpenAIRealtime(
-                base_url=settings.openai_base_url,
-                api_key=settings.openai_api_key.get_secret_value(),
-                model=settings.openai_model,
-                voice=profile.openai_voice,
-                connect_s=settings.openai_connect_s,
-                filler_line=await self._filler_line(),
-                fillers=self._fillers,
-            )
-        else:
-            agent, key = (
-                profile.elevenlabs_agent_id or settings.elevenlabs_agent_id,
-                settings.elevenlabs_api_key,
-            )
-            if agent is None:
-                raise v.VendorFailed("not_configured")
-            made = ElevenLabs(
-                base_url=settings.elevenlabs_base_url,
-                api_key=key.get_secret_value() if key else None,
-                agent_id=agent,
-                connect_s=settings.elevenlabs_connect_s,
-            )
+        made = await (self._openai() if session.line is LineKind.OPENAI else self._elevenlabs())
         session.models["conversation"] = made.model
         return made
+
+    async def _openai(self) -> v.Vendor:
+        session, settings = self._session, self._context.settings
+        if settings.openai_api_key is None:
+            raise v.VendorFailed("not_configured")
+        language = session.talk.language
+        line = wording.fixed(_FILLER_LINE, language, session.profile)
+        made = OpenAIRealtime(
+            base_url=settings.openai_base_url,
+            api_key=settings.openai_api_key.get_secret_value(),
+            model=settings.openai_model,
+            voice=session.profile.openai_voice,
+            connect_s=settings.openai_connect_s,
+            language=language,
+            filler_line=line,
+            fillers=self._fillers,
+        )
+        about = "\n".join((*made.filler_key, line))
+        self._filler_note = f"filler:{hashlib.sha256(about.encode()).hexdigest()[:24]}"
+        if kept := await self._context.store.noted(self._filler_note):
+            self._fillers[made.filler_key] = kept
+        return made
+
+    async def _elevenlabs(self) -> v.Vendor:
+        settings = self._context.settings
+        agent = self._session.profile.elevenlabs_agent_id or settings.elevenlabs_agent_id
+        key = settings.elevenlabs_api_key
+        if agent is None:
+            raise v.VendorFailed("not_configured")
+        return ElevenLabs(
+            base_url=settings.elevenlabs_base_url,
+            api_key=key.get_secret_value() if key else None,
+            agent_id=agent,
+            connect_s=settings.elevenlabs_connect_s,
+        )
 
     def opening(self, wish: Wish) -> v.Opening:
         """Give what the vendor is told at the beginning."""
@@ -240,17 +249,6 @@ class _Call:
         if pause_s:
             await self._context.store.note(f"paused:{line}", reason.encode(), for_s=pause_s)
         _LOG.warning("line failed", call_id=session.sid, line=line, reason=reason, pause_s=pause_s)
-
-    async def _filler_line(self) -> str:
-        session, model = self._session, self._context.settings.openai_model
-        language = session.talk.language
-        text = wording.fixed(_FILLER_LINE, language, session.profile)
-        voice = session.profile.openai_voice or ""
-        about = f"{model}\n{voice}\n{language}\n{text}"
-        self._filler_note = f"filler:{hashlib.sha256(about.encode()).hexdigest()[:24]}"
-        if kept := await self._context.store.noted(self._filler_note):
-            self._fillers[model, voice, language] = kept
-        return text
 
     async def keep_filler(self) -> None:
         """Share a filler that was made in this call with all others."""

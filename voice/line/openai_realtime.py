@@ -65,6 +65,7 @@ class OpenAIRealtime:
         model: str,
         voice: str | None = None,
         connect_s: float = 3.0,
+        language: str = "en",
         filler_line: str = "",
         fillers: Fillers | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class OpenAIRealtime:
         self._connect_s = connect_s
         self._filler_line = filler_line
         self._fillers = fillers if fillers is not None else {}
-        self._language = "en"
+        self._language = language
         self._socket: ClientConnection | None = None
         self._open: dict[str, bool] = {}
         self._kept: dict[str, bytearray] = {}
@@ -86,7 +87,6 @@ class OpenAIRealtime:
 
     async def open(self, opening: v.Opening) -> None:
         """Connect, set the session up and have the first words spoken."""
-        self._language = opening.language
         try:
             async with asyncio.timeout(self._connect_s):
                 self._socket = await connect(
@@ -183,7 +183,7 @@ class OpenAIRealtime:
 
     async def filler(self) -> bytes:
         """Give the filler line's sound, if it has been made."""
-        return self._fillers.get(self._filler_key(), b"")
+        return self._fillers.get(self.filler_key, b"")
 
     async def close(self) -> None:
         """End the conversation."""
@@ -269,10 +269,10 @@ class OpenAIRealtime:
         response = str(found["id"])
         if (kept := self._kept.pop(response, None)) is not None:
             if found.get("status") == "completed":
-                self._fillers[self._filler_key()] = bytes(kept)
+                self._fillers[self.filler_key] = bytes(kept)
             return [v.Alive()]
         self._open.pop(response, None)
-        self._asks_filler = bool(self._filler_line) and self._filler_key() not in self._fillers
+        self._asks_filler = bool(self._filler_line) and self.filler_key not in self._fillers
         fault = fault_of(found)
         wanted = [] if fault else [_tool(item, response) for item in found.get("output") or ()]
         return [*(one for one in wanted if one), v.ResponseOver(response, fault)]
@@ -297,7 +297,7 @@ class OpenAIRealtime:
         # Beside the conversation: several responses may be made at once, but only one of them may belong to it.
         # Source: openai-python 3.22 types/realtime/response_create_event_param.py (2026-11-30)
         self._asks_filler = False
-        self._fillers[self._filler_key()] = b""
+        self._fillers[self.filler_key] = b""
         response = {
             "conversation": "none",
             "metadata": FILLER,
@@ -312,7 +312,9 @@ class OpenAIRealtime:
             del self._open[response]
             await self._send({"type": "response.cancel", "response_id": response})
 
-    def _filler_key(self) -> tuple[str, str, str]:
+    @property
+    def filler_key(self) -> tuple[str, str, str]:
+        """What a filler's sound depends on, besides its words: model, voice, language."""
         return self.model, self._voice, self._language
 
     def _connected(self) -> ClientConnection:
