@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from voice import languages
 from voice.dialogue import (
@@ -12,13 +10,15 @@ from voice.dialogue import (
     asking,
     booking,
     closing,
+    consent,
     emergency,
     number,
     opening,
     robots,
-    saved,
     silence,
     slots,
+    switching,
+    understood,
 )
 from voice.dialogue.types import (
     Act,
@@ -31,18 +31,17 @@ from voice.dialogue.types import (
     Say,
     Silent,
     Slot,
-    SpeakIn,
     Stage,
     Step,
     Talk,
     ToolDone,
     Transfer,
 )
-from voice.profile import Consent, Profile
+from voice.profile import Profile
 
 MOST_INPUTS = 120
 """After so many inputs a call is brought to its end."""
-_LONGEST, _MOST_SAID, _MOST_PIECES, _MOST_SWITCHES = 4_000, 200, 12, 4
+_LONGEST, _MOST_SAID, _MOST_PIECES = 4_000, 200, 12
 _LEAVING_WORDS, _ASKING_WORDS = 6, 10
 _REASON_LENGTH = 300
 
@@ -73,16 +72,16 @@ def _taken(
         case Pressed(digits=keys):
             return _pressed(replace(talk, silences=0), keys, profile)
         case Saved(slot=slot, value=value):
-            return _saved(talk, slot, value, profile)
+            return understood.slot(talk, slot, value, profile)
         case ToolDone():
-            return _tool_done(talk, given, profile)
+            return understood.tool_done(talk, given, profile)
 
 
 def _heard(talk: Talk, given: Heard, profile: Profile) -> Step:
     text = given.text.encode("utf-8", "replace").decode("utf-8").strip()[:_LONGEST]
     said = (*talk.said, text)[-_MOST_SAID:]
     talk = replace(talk, said=said, silences=0)
-    talk, before = _switched(talk, given.language, profile)
+    talk, before = switching.switched(talk, given.language, profile)
     danger = None if talk.emergency else emergency.kind(text, talk.language, profile)
     if danger:
         return _in_danger(talk, danger, text, profile, before)
@@ -133,29 +132,6 @@ def _takes_leave(talk: Talk, text: str) -> bool:
     return is_short and not number.count(text, talk.language)
 
 
-def _switched(talk: Talk, line_tag: str | None, profile: Profile) -> tuple[Talk, tuple[Act, ...]]:
-    """Go on in the caller's language, if what they say is surely in another one."""
-    last = talk.said[-1]
-    is_answer = robots.words(last) == 1 and languages.yes_no(last, talk.language) is not None
-    if is_answer or asking.times(talk, "switched") >= _MOST_SWITCHES:
-        return talk, ()
-    tag = languages.choose(
-        talk.said[-2:],
-        current=talk.language,
-        listed=profile.languages,
-        line_tag=line_tag,
-        known=talk.known.language if talk.known else None,
-    )
-    return _speaking(talk, tag)
-
-
-def _speaking(talk: Talk, tag: str) -> tuple[Talk, tuple[Act, ...]]:
-    if tag == talk.language:
-        return talk, ()
-    talk = asking.marked(replace(talk, language=tag), "switched")
-    return talk, (SpeakIn(tag),)
-
-
 def _in_danger(
     talk: Talk, danger: str, text: str, profile: Profile, before: tuple[Act, ...]
 ) -> Step:
@@ -194,16 +170,8 @@ def _wants_person(talk: Talk, text: str, profile: Profile, before: tuple[Act, ..
         talk = asking.marked(talk, "person_unavailable")
         acts = (*acts, Say("person_unavailable", is_fixed=True))
     if talk.stage is Stage.CONSENT:
-        return _consent_left_open(talk, profile, acts)
+        return consent.left_open(talk, profile, acts)
     return asking.go_on(talk, profile, *acts)
-
-
-def _consent_left_open(talk: Talk, profile: Profile, acts: tuple[Act, ...]) -> Step:
-    """Ask about the recording again, or go on without one."""
-    if asking.times(talk, Stage.CONSENT) < asking.MOST:
-        return asking.go_on(talk, profile, *acts)
-    talk = replace(talk, slots={**talk.slots, Slot.RECORDING_CONSENT: "no"})
-    return opening.greet(talk, profile, *acts, Say("consent_declined", is_fixed=True))
 
 
 def _again(talk: Talk, profile: Profile, before: tuple[Act, ...]) -> Step:
@@ -211,7 +179,7 @@ def _again(talk: Talk, profile: Profile, before: tuple[Act, ...]) -> Step:
     say = talk.last[0]
     if talk.stage is Stage.OVER or asking.times_said(talk, say) >= asking.MOST:
         if talk.stage is Stage.CONSENT:
-            return _consent_left_open(talk, profile, before)
+            return consent.left_open(talk, profile, before)
         return asking.go_on(talk, profile, *before)
     if talk.stage is Stage.GREETING:
         return opening.greet(talk, profile, *before)
@@ -251,83 +219,3 @@ def _pressed(talk: Talk, keys: str, profile: Profile) -> Step:
     waiting = asking.wait_for_digits(talk)
     # Keys come one by one; they are not pieces that try a listener's patience.
     return replace(waiting, talk=replace(waiting.talk, asked=talk.asked))
-
-
-def _saved(talk: Talk, slot: str, value: str, profile: Profile) -> Step:
-    """Take what a model has understood. A number is read back at once, in fixed words."""
-    talk = saved.save(talk, slot, value)
-    if slot == Slot.NUMBER and talk.pending and talk.stage is not Stage.CONSENT:
-        talk = asking.settled(talk)
-        asked = asking.question(talk, Stage.CONFIRM_NUMBER, profile)
-        if asked:
-            return asking.ask(talk, Stage.CONFIRM_NUMBER, asked)
-    return _thinking_on(talk, profile)
-
-
-def _thinking_on(talk: Talk, profile: Profile, *before: Act) -> Step:
-    """Let the model go on; what it should have asked is there in case it fails."""
-    if talk.stage is Stage.CONSENT:
-        return Step(talk, (*before, Listen()), may_think=True)
-    settled = asking.settled(talk)
-    stage = asking.next_stage(settled, profile)
-    asked = asking.question(settled, stage, profile) if stage is not Stage.OVER else None
-    if asked is None or stage is talk.stage:
-        say = asked if asked is not None else None
-        acts: tuple[Act, ...] = (say, Listen()) if say else (Listen(),)
-        goal = asking.GOALS.get(stage, "Ask whether there is anything to add, else say goodbye.")
-        return Step(settled, (*before, *acts), may_think=True, goal=goal)
-    return asking.go_on(settled, profile, *before)
-
-
-def _tool_done(talk: Talk, given: ToolDone, profile: Profile) -> Step:
-    result = given.result
-    if talk.stage is Stage.CONSENT and given.tool != "transfer":
-        return _thinking_on(talk, profile)
-    match given.tool:
-        case "offer_times":
-            return _times_found(talk, result, profile)
-        case "transfer":
-            return _transferred(talk, result, profile)
-        case "book" if result and result.get("start") in talk.offered:
-            talk, say = booking.taken(talk, str(result["start"]), profile)
-            return _thinking_on(talk, profile, say)
-        case "note_language" if result:
-            tag = str(result.get("language", ""))
-            is_spoken = languages.tag_for(tag) is not None
-            talk, acts = _speaking(talk, tag) if is_spoken else (talk, ())
-            return _thinking_on(talk, profile, *acts)
-        case "end_call" if result and not (talk.emergency and not talk.is_emergency_heard):
-            return closing.goodbye(talk)
-        case _:
-            return _thinking_on(talk, profile)
-
-
-def _times_found(talk: Talk, result: Mapping[str, Any] | None, profile: Profile) -> Step:
-    if booking.has_chosen(talk) or asking.times(talk, "offer_over"):
-        return _thinking_on(talk, profile)
-    talk = booking.found(talk, result)
-    asked = booking.offer(talk, profile)
-    if asked is None:
-        return asking.go_on(talk, profile)
-    if asking.times(talk, Stage.OFFER) >= asking.MOST:
-        return asking.go_on(asking.marked(talk, "offer_over"), profile)
-    return asking.ask(talk, Stage.OFFER, asked)
-
-
-def _transferred(talk: Talk, result: Mapping[str, Any] | None, profile: Profile) -> Step:
-    """A model asks to put the caller through, or the line tells what became of that."""
-    status = result.get("status") if result else None
-    if status == "answered":
-        return Step(replace(talk, stage=Stage.OVER), ())
-    if status == "requested":
-        to = profile.staff.transfer_to
-        to = to or (profile.emergency.number if talk.emergency else None)
-        if to and not asking.times(talk, "transferred"):
-            talk = asking.marked(talk, "transferred")
-            return Step(talk, (Say("transfer", is_fixed=True), Transfer(to, "asked")))
-        return _thinking_on(talk, profile)
-    failed = Say("transfer_failed", is_fixed=True)
-    is_open = profile.consent is Consent.ASK and talk.stage is Stage.CONSENT
-    if is_open and not talk.emergency:
-        return _consent_left_open(talk, profile, (failed,))
-    return asking.go_on(talk, profile, failed)
