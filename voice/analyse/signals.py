@@ -35,7 +35,7 @@ _SAME = {
     "ne": "hi",
 }
 _SHORT, _QUOTED, _MOST_MATCHES = 4, 40, 8
-_BEFORE = 16
+_BEFORE, _AFTER = 16, 14
 _NEGATORS = (
     "no|not|isn't|wasn't|aren't|weren't|without|never|nobody|no one|kein|keine|keinen|nicht|ohne|pas|pas de|sans|"
     "aucun|aucune|sin|ningun|ninguna|sem|nenhum|nenhuma|senza|nessun|nessuna|geen|niet|zonder|bez|nie ma|nie|нет|"
@@ -68,6 +68,19 @@ class Signal:
 def _table() -> Mapping[str, Mapping[str, str]]:
     path = Path(__file__).with_name("lexicon") / "signals.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=64)
+def _own_negations(tag: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compile what negates in one language only: right before a phrase, and right after it."""
+    path = Path(__file__).with_name("lexicon") / "negations.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    sides = []
+    for side in ("before", "after"):
+        listed = [folded(each.strip()) for each in table[side].get(tag, "").split(",")]
+        words = "|".join(re.escape(each) for each in sorted(listed, key=len, reverse=True) if each)
+        sides.append(words or r"(?!)")
+    return re.compile(rf"(?<!\w)(?:{sides[0]})\s*$"), re.compile(rf"^\s*(?:{sides[1]})")
 
 
 def kinds() -> tuple[str, ...]:
@@ -140,17 +153,21 @@ def find(text: str, language: str | None = None) -> tuple[Signal, ...]:
     found = []
     for kind, listed in _phrases(tag).items():
         for match in _matches(masked, listed):
-            if _holds(masked, match, kind):
+            if _holds(masked, match, kind, tag):
                 found.append(Signal(kind, _evidence(whole, match), whole.span(*match.span())[0]))
                 break
     return tuple(found)
 
 
-def _holds(text: str, match: re.Match[str], kind: str) -> bool:
+def _holds(text: str, match: re.Match[str], kind: str, tag: str) -> bool:
     if kind in {"calm", "resolved"}:
         return True
     before = text[max(0, match.start() - _BEFORE) : match.start()]
-    if _NEGATED.search(before) or _NEGATED_AFTER.search(text[match.end() : match.end() + 14]):
+    after = text[match.end() : match.end() + _AFTER]
+    if _NEGATED.search(before) or _NEGATED_AFTER.search(after):
+        return False
+    own_before, own_after = _own_negations(tag)
+    if own_before.search(before) or own_after.search(after):
         return False
     if kind not in _ASKABLE:
         return True

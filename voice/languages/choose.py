@@ -27,19 +27,23 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _LETTER = re.compile(r"[^\W\d_]")
 _ENOUGH_WORDS, _ENOUGH_LETTERS, _MANY_LETTERS, _SCRIPT_LETTERS = 2, 10, 40, 3
 _WISH_WORDS = 14
-#: Languages that a few words do not tell apart: the one that is spoken or listed already is kept.
-_SIBLINGS = (
-    frozenset({"hr", "sr", "bs", "sl", "mk"}),
+#: Languages that are read alike: the one that is spoken or listed already is kept.
+_ALIKE = (
+    frozenset({"hr", "sr", "bs"}),
     frozenset({"id", "ms"}),
-    frozenset({"nb", "da", "nn", "no", "sv"}),
+    frozenset({"nb", "da", "nn", "no"}),
+    frozenset({"zh", "yue"}),
+)
+#: Languages that a few words do not tell apart, but a sentence does.
+_NEAR = (
     frozenset({"cs", "sk"}),
     frozenset({"gl", "pt", "es", "ca"}),
-    frozenset({"ru", "uk", "be", "bg", "mk", "sr", "kk", "mn", "ky"}),
+    frozenset({"ru", "uk", "be", "bg", "mk"}),
     frozenset({"hi", "mr", "ne"}),
     frozenset({"ar", "fa", "ur"}),
-    frozenset({"zh", "yue"}),
     frozenset({"nl", "af"}),
-    frozenset({"tr", "az", "uz"}),
+    frozenset({"tr", "az"}),
+    frozenset({"hr", "sl"}),
 )
 #: How people ask for a language by its English name.
 _ENGLISH_WISHES = (
@@ -106,7 +110,8 @@ def choose(
     wish = wished(last, current)
     if wish:
         return _settle(wish, current, listed, known)
-    found = _heard(last, current, listed, line_tag, known)
+    found = _told(last, line_tag, primary(current) or FALLBACK)
+    found = found or _heard(last, current, listed, line_tag, known)
     if found is None and len(said) > 1:
         found = _heard(" ".join(said[-2:]), current, listed, None, known, is_joined=True)
     return _settle(found, current, listed, known) if found else current
@@ -150,7 +155,7 @@ def _heard(
     now = primary(current) or FALLBACK
     expected = {primary(tag) for tag in (*listed, line_tag, known, current)}
     found, share = shares(text)
-    found = _kept_sibling(found, expected, now)
+    found = _kept_sibling(found, share, expected, now)
     if found == now or tag_for(found) is None:
         return None
     if _is_in_other_script(text, now):
@@ -167,11 +172,11 @@ def _heard(
     return None
 
 
-def _kept_sibling(found: str, expected: set[str | None], now: str) -> str:
-    """Prefer the expected one of two languages that a text alone does not tell apart."""
+def _kept_sibling(found: str, share: float, expected: set[str | None], now: str) -> str:
+    """Prefer the expected one of two languages that a text does not tell apart."""
     if found in expected:
         return found
-    for group in _SIBLINGS:
+    for group in _ALIKE if share >= _SURE else (*_ALIKE, *_NEAR):
         if found in group:
             if now in group:
                 return now
@@ -191,8 +196,18 @@ def _in_other_script(text: str, found: str, share: float) -> str | None:
 
 def _nearest_sibling(text: str, found: str) -> str:
     """Give the one of languages alike whose everyday words a text holds most of: it is surely one of them."""
-    alike = [tag for group in _SIBLINGS if found in group for tag in sorted(group) if tag_for(tag)]
+    groups = (group for group in (*_ALIKE, *_NEAR) if found in group)
+    alike = [tag for group in groups for tag in sorted(group) if tag_for(tag)]
     return max([found, *alike], key=lambda tag: _known_words(text, tag))
+
+
+def _told(text: str, line_tag: str | None, now: str) -> str | None:
+    """Believe the line where everyday words of the language that it heard bear it out."""
+    told = primary(line_tag)
+    if told is None or told == now or tag_for(told) is None:
+        return None
+    own = _known_words(text, told)
+    return told if own >= _ENOUGH_WORDS and own > _known_words(text, now) else None
 
 
 @lru_cache(maxsize=128)

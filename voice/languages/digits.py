@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
-from voice.analyse.country import regions
+from voice.analyse.country import region_of, regions
 from voice.languages.catalogue import language, tag_for
 
 _GROUP = re.compile(r"\d+")
@@ -17,10 +17,11 @@ _LONGEST = 4
 _PAUSES = {"zh": "，", "zh-Hant": "，", "yue": "，", "ja": "、", "ar": "، ", "fa": "، ", "ur": "، "}
 
 
-def digits(number: str, tag: str) -> str:
+def digits(number: str, tag: str, *, region_number: str | None = None) -> str:
     """Give an E.164 number as it is read aloud: "4 1 5, 5 5 5, 0 1 3 2", "eins fünf eins, …".
 
-    Numbers of a country where the language is at home are read as they are dialled there, others with
+    Numbers of the country of the tag (or, without one, of the language's likeliest country) are read as they are
+    dialled there, and so are those of the country of *region_number*, the tenant's own; others with
     "plus" and country code. English has spaced figures, which all its voices read one by one; other
     languages have the words, since multilingual voices read figures in English at times.
 
@@ -30,12 +31,7 @@ def digits(number: str, tag: str) -> str:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException as err:
         raise ValueError("That is no telephone number in international form (+…).") from err
-    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-    homes = {
-        phonenumbers.country_code_for_region(home) for home in regions(tag_for(tag) or tag, None)
-    }
-    homes |= {phonenumbers.country_code_for_region(home) for home in _tagged(tag)}
-    is_home = region != phonenumbers.UNKNOWN_REGION and parsed.country_code in homes
+    is_home = parsed.country_code in _homes(tag, region_number)
     style = PhoneNumberFormat.NATIONAL if is_home else PhoneNumberFormat.INTERNATIONAL
     written = phonenumbers.format_number(parsed, style)
     groups = [spell(group, tag) for run in _GROUP.findall(written) for group in _parts(run)]
@@ -43,9 +39,15 @@ def digits(number: str, tag: str) -> str:
     return said if is_home else f"{language(tag)['plus']} {said}"
 
 
-def _tagged(tag: str) -> list[str]:
-    """Give the region that a tag itself names."""
-    return [part.upper() for part in re.split("[-_]", tag)[1:] if len(part) == 2]  # noqa: PLR2004  # ISO 3166 alpha-2
+def _homes(tag: str, region_number: str | None) -> set[int]:
+    """Give the country codes whose numbers are read without them."""
+    tagged = [part.upper() for part in re.split("[-_]", tag)[1:] if len(part) == 2]  # noqa: PLR2004  # ISO 3166 alpha-2
+    listed = tagged or list(regions(tag, None)[:1])
+    own = region_of(region_number)
+    return {
+        phonenumbers.country_code_for_region(region)
+        for region in (*listed, *([own] if own else []))
+    }
 
 
 def _parts(run: str) -> Iterator[str]:
