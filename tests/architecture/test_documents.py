@@ -18,7 +18,7 @@ _PACKAGES = (
     "connectors", "connectors/google_calendar", "connectors/hubspot", "connectors/pagerduty",
     "connectors/pipedrive", "connectors/salesforce", "connectors/twilio_sms", "connectors/zendesk",
     "hub", "hub/alerts", "hub/api", "hub/cli",
-    "hub/db", "hub/delivery", "hub/demo", "hub/oauth", "hub/web", "mappings", "voice",
+    "hub/db", "hub/delivery", "hub/demo", "hub/oauth", "hub/voice", "hub/web", "mappings", "voice",
 )  # fmt: skip
 
 
@@ -102,7 +102,8 @@ def test_every_tenants_table_is_confined() -> None:
 def test_vendors_are_named_in_their_own_folder_only(root: Path) -> None:
     """The hub knows connectors by the registry and never by name."""
     vendor = re.compile(r"salesforce|hubspot|pipedrive|zendesk|pagerduty|twilio", re.IGNORECASE)
-    allowed = ("hub/demo/",)
+    # Which companies' models may hear a tenant's callers is no connector's matter.
+    allowed = ("hub/demo/", "hub/voice/settings.py")
 
     found = [
         str(path.relative_to(root))
