@@ -28,7 +28,9 @@ Ts = TypeVarTuple("Ts")
 START = datetime(2026, 12, 1, 15, 0, tzinfo=UTC)
 
 #: How long, in real seconds, an answer from outside may take before timers go on, so that time-outs can happen.
-OUTSIDE_PATIENCE_S = 10.0
+OUTSIDE_PATIENCE_S = 30.0
+#: … and a thread, which nothing can time out: so long that only a hung one reaches it.
+THREAD_PATIENCE_S = 600.0
 #: How long, in real seconds, a thread or a signal may still wake a loop in which nothing else can happen.
 DEADLOCK_PATIENCE_S = 0.5
 #: How often the sockets are looked at before time goes on.
@@ -151,6 +153,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start = start.astimezone(UTC)
         self._limit_s = limit.total_seconds() if limit else float("inf")
         self._holds = 0
+        self._threads = 0
         self._timers_set = 0
         self._patient = _PatientSelector()
         super().__init__(self._patient)
@@ -205,18 +208,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[T]:
         """Run in a thread, which keeps real time: no virtual time passes until it is done."""
         future = super().run_in_executor(executor, func, *args)
-        self._holds += 1
+        self._threads += 1
         future.add_done_callback(self._release)
         return future
 
     async def shutdown_default_executor(self, *_: Any) -> None:
         """Wait for the threads, in real time (newer Pythons pass a time-out)."""
-        with self.outside():
+        self._threads += 1
+        try:
             await super().shutdown_default_executor()
+        finally:
+            self._threads -= 1
 
     def pass_time(self, look: Look) -> list[tuple[selectors.SelectorKey, int]]:
         """Everybody waits: wait for what is outside, else let the next timer be due."""
-        if self._holds and (events := look(OUTSIDE_PATIENCE_S)):
+        patience = THREAD_PATIENCE_S if self._threads else OUTSIDE_PATIENCE_S
+        if (self._holds or self._threads) and (events := look(patience)):
             return events
         if self._patient.writing and (events := look(0.001)):
             return events
@@ -230,7 +237,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return []
 
     def _release(self, _: object) -> None:
-        self._holds -= 1
+        self._threads -= 1
 
     def _stacks(self) -> str:
         text = io.StringIO()
