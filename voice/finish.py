@@ -236,7 +236,11 @@ async def _heard_later(
         session.fallbacks.append("transcript:no-recording")
         return None, []
     try:
-        turns = await transcribe.turns(audio, language=session.talk.language)
+        turns = await transcribe.turns(
+            audio,
+            language=session.talk.language,
+            folder=context.settings.data_dir / "models",
+        )
     except transcribe.NotHeard as err:
         session.fallbacks.append(f"transcript:{err.why}")
         return audio, []

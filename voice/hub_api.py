@@ -153,7 +153,12 @@ class HubApi:
     async def post_event(self, tenant_id: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Post a CloudEvents envelope and give the hub's answer; the same event again is the same answer."""
         return await self._json(
-            "POST", "/v1/events", tenant_id=tenant_id, body=event, timeout_s=_SLOW_S
+            "POST",
+            "/v1/events",
+            tenant_id=tenant_id,
+            body=event,
+            headers={"Content-Type": "application/cloudevents+json"},
+            timeout_s=_SLOW_S,
         )
 
     async def is_up(self) -> bool:
@@ -174,10 +179,17 @@ class HubApi:
         tenant_id: str | None = None,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        headers: Mapping[str, str] | None = None,
         timeout_s: float = _QUICK_S,
     ) -> dict[str, Any]:
         answer = await self._sent(
-            method, path, tenant_id=tenant_id, params=params, json=body, timeout=timeout_s
+            method,
+            path,
+            tenant_id=tenant_id,
+            headers=headers,
+            params=params,
+            json=body,
+            timeout=timeout_s,
         )
         if not answer.content:
             return {}

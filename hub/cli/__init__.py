@@ -21,6 +21,7 @@ COMMANDS = {
     "migrate": Entry("hub.cli.migrate:migrate", "Bring the database's tables up to date."),
     "send": Entry("hub.cli.send:send", "Post voicemails to a hub."),
     "voice": Entry("voice.cli:voice", "Answer the telephone."),
+    "outbox": Entry("voice.cli_outbox:outbox", "See finished calls that the hub has not taken."),
     "analyse": Entry("voice.cli:analyse", "Turn transcripts into the data of events."),
     "connection": Entry("hub.cli.connection:connection", "See accounts, and what is set for them."),
     "mapping": Entry("hub.cli.mapping:mapping", "Check, try, import and export mappings."),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.voice.after import hubs
+from voice import event, transcript
 from voice.context import Context
 from voice.dialogue.types import Talk
 from voice.hub_api import HubApi
@@ -112,17 +113,30 @@ def session_of(*turns, sid="CA" + "1" * 32, profile=None, **changed):
 
 def parcel(name, *, minutes=0, **steps):
     """Give a call's parcel with its event and more steps."""
-    event = {"specversion": "1.0", "id": name, "source": "/voice", "data": {"said": "chest pain"}}
+    document = {
+        "specversion": "1.0",
+        "id": name,
+        "source": "/voice",
+        "data": {"said": "chest pain"},
+    }
     return Parcel(
         name,
         name,
         "ten_1",
         START + timedelta(minutes=minutes),
         {
-            "1-event": json.dumps(event).encode(),
+            "1-event": json.dumps(document).encode(),
             **{k.replace("_", "-"): v for k, v in steps.items()},
         },
     )
+
+
+def event_parcel(name):
+    """Give a parcel whose event a real hub takes."""
+    session = session_of(("caller", "Hi, this is Dana."), sid=name)
+    heard = transcript.of(session)
+    data = event.completed(session, heard, event.silent(session, heard, None))
+    return Parcel(name, name, "ten_1", START, {"1-event": event.envelope(session, data)})
 
 
 @pytest.fixture
