@@ -1,0 +1,1 @@
+"""Scenarios: whole calls written down, played on loopback in virtual time, and judged by what came of them."""
