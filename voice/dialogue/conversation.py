@@ -201,7 +201,12 @@ def _anything_else(talk: Talk, text: str, profile: Profile, before: tuple[Act, .
         return asking.wait_for_digits(talk)
     if talk.pending:
         return asking.go_on(asking.marked(talk, "farewell"), profile, *before)
-    return closing.goodbye(talk, *before)
+    is_more = said is None and not is_short and not languages.says_goodbye(text, talk.language)
+    # A model may still answer what was asked; goodbye is said after it.
+    last = "Answer in one sentence and ask nothing: goodbye is said after you."
+    return replace(
+        closing.goodbye(talk, *before), may_think=is_more, goal=last if is_more else None
+    )
 
 
 def _pressed(talk: Talk, keys: str, profile: Profile) -> Step:

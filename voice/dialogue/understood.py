@@ -31,10 +31,11 @@ def _thinking_on(talk: Talk, profile: Profile, *before: Act) -> Step:
         return Step(talk, (*before, Listen()), may_think=True)
     settled = asking.settled(talk)
     stage = asking.next_stage(settled, profile)
+    if stage is Stage.OFFER and not settled.offered:
+        return asking.go_on(settled, profile, *before)
     asked = asking.question(settled, stage, profile) if stage is not Stage.OVER else None
     if asked is None or stage is talk.stage:
-        say = asked if asked is not None else None
-        acts: tuple[Act, ...] = (say, Listen()) if say else (Listen(),)
+        acts: tuple[Act, ...] = (asked, Listen()) if asked else (Listen(),)
         goal = asking.GOALS.get(stage, "Ask whether there is anything to add, else say goodbye.")
         return Step(settled, (*before, *acts), may_think=True, goal=goal)
     return asking.go_on(settled, profile, *before)

@@ -379,6 +379,47 @@ def test_a_model_may_speak_where_words_are_free_and_nowhere_else(call):
     assert all(say.is_fixed for say in talking.says)
 
 
+def test_a_model_may_answer_a_last_question_before_goodbye(call):
+    """Without one, the question is passed on with the message."""
+    talking = call().plays(ALL, "yes", "what are your opening hours on Saturdays?")
+
+    assert talking.now.may_think
+    assert talking.is_over
+    assert talking.lines == ["goodbye_callback"]
+
+
+def test_a_model_cannot_give_consent_or_a_wrong_number(call):
+    """What it has understood is checked; a number is read back in fixed words."""
+    from voice.dialogue.types import Saved
+
+    talking = call(asks_sms_consent=True).hears("I need a quote for a new bathroom")
+    for slot, value in (
+        ("sms_consent", "yes"),
+        ("recording_consent", "yes"),
+        ("number", "12"),
+        ("x", "y"),
+    ):
+        assert talking.hears(Saved(slot, value)).slots == {
+            "reason": "I need a quote for a new bathroom"
+        }
+
+    talking.hears(Saved("number", "415 555 0133"))
+
+    assert talking.lines == ["confirm_number"]
+    assert not talking.now.may_think
+
+
+def test_a_model_goes_on_after_what_it_has_saved(call):
+    """With the next goal, and a question for the case that it fails."""
+    from voice.dialogue.types import Saved
+
+    talking = call().plays("I need a quote for a new bathroom", Saved("name", "Dana"))
+
+    assert talking.now.may_think
+    assert talking.now.goal == "Ask for the number to call back."
+    assert talking.lines == ["offer_caller_id"]
+
+
 def test_each_step_ends_with_listening_or_the_end(call):
     """A line always knows what to do next."""
     talking = call()
