@@ -69,3 +69,28 @@ def test_a_file_may_hold_it(tmp_path: Path) -> None:
     )
 
     assert done.stdout.strip() == VOICE_TOKEN
+
+
+def test_processes_that_are_started_find_it(services: embedded.Services, tmp_path: Path) -> None:
+    """Whatever a command starts has it in its environment, where a server is embedded."""
+    code = (
+        "import os; from hub.cli.opening import servers\n"
+        "with servers(): print(os.environ['AFTERBEEP_VOICE_TOKEN'])"
+    )
+    outside = {name: text for name, text in os.environ.items() if not name.startswith("AFTERBEEP_")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=outside
+        | {
+            "AFTERBEEP_DATA_DIR": str(tmp_path),
+            "AFTERBEEP_DATABASE_URL": services.database_url,
+            "AFTERBEEP_LOG_LEVEL": "error",
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == (tmp_path / "voice.token").read_text(encoding="ascii")
