@@ -83,8 +83,7 @@ def _context(settings: VoiceSettings) -> Context:
     keys = settings.voice_keys.get_secret_value() if settings.voice_keys else None
     seal = read_keys(keys, settings.data_dir)
     store = SessionStore(settings.redis_address, seal, metrics=metrics)
-    token = settings.voice_token.get_secret_value() if settings.voice_token else None
-    hub = HubApi(settings.hub_url, token)
+    hub = HubApi(settings.hub_url, settings.hub_token)
     return Context(
         settings=settings,
         seal=seal,

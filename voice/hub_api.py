@@ -11,7 +11,7 @@ Waiting for the hub is waiting for another process (:func:`voice.clock.outside`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -57,12 +57,11 @@ class HubRefused(HubError):
 class HubApi:
     """A client of the hub's endpoints for voice; one per process."""
 
-    def __init__(self, base_url: str, token: str | None) -> None:
-        """Talk to the hub at ``base_url``."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, base_url: str, token: str | Callable[[], str | None] | None) -> None:
+        """Talk to the hub at ``base_url``. The token may be a function, for one that another process makes."""
+        self._token = token
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers=headers,
             timeout=httpx.Timeout(_QUICK_S, connect=_CONNECT_S),
             follow_redirects=False,
             trust_env=False,
@@ -211,6 +210,9 @@ class HubApi:
         **request: Any,
     ) -> httpx.Response:
         sent = dict(headers or {})
+        token = self._token() if callable(self._token) else self._token
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
         if tenant_id:
             sent["Afterbeep-Tenant"] = tenant_id
         with clock.outside():

@@ -55,7 +55,7 @@ def described(settings: VoiceSettings, port: int) -> Mapping[str, Any]:
             name
             for name, is_there in (
                 ("AFTERBEEP_VOICE_PUBLIC_URL", settings.voice_public_url),
-                ("AFTERBEEP_VOICE_TOKEN", settings.voice_token),
+                ("AFTERBEEP_VOICE_TOKEN", settings.hub_token()),
                 ("AFTERBEEP_TWILIO_AUTH_TOKENS", settings.auth_tokens),
             )
             if not is_there

@@ -23,6 +23,7 @@ PREFIX = "AFTERBEEP_"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: As in the hub: a Unix socket's path may have 107 bytes.
 _SOCKET_PATH_LIMIT = 100
+_TOKEN_FILE = "voice.token"  # noqa: S105 - the name of a file
 _SECRET_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
@@ -74,8 +75,13 @@ class VoiceSettings(BaseSettings):
         None, description="The https address that Twilio reaches the voice service at"
     )
     hub_url: str = Field("http://127.0.0.1:8080", description="Where the hub answers")
+    hub_public_url: str | None = Field(
+        None, description="Where people reach the hub; AFTERBEEP_HUB_URL when it is not set"
+    )
     voice_token: SecretStr | None = Field(
-        None, description="What the voice service shows to the hub, the same value as the hub has"
+        None,
+        description="What the voice service shows to the hub, the same value as the hub has; on one machine the hub "
+        "puts it into the data folder",
     )
     voice_keys: SecretStr | None = Field(
         None,
@@ -222,6 +228,15 @@ class VoiceSettings(BaseSettings):
             return f"unix://{near}"
         digest = hashlib.sha256(str(near).encode()).hexdigest()[:16]
         return f"unix://{Path(tempfile.gettempdir()) / f'afterbeep-{digest}.sock'}"
+
+    def hub_token(self) -> str | None:
+        """Give what the hub is shown: what is set, else what a hub on this machine has put into the data folder."""
+        if self.voice_token:
+            return self.voice_token.get_secret_value()
+        try:
+            return (self.data_dir / _TOKEN_FILE).read_text(encoding="ascii").strip() or None
+        except (OSError, ValueError):
+            return None
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:
