@@ -33,6 +33,7 @@ from mappings.event import (
     Voicemail,
     Window,
 )
+from voice.analyse.country import region_of
 from voice.analyse.name import parts
 from voice.analyse.rubric import Rubric, default_rubric, from_data
 from voice.dialogue.types import Slot
@@ -116,6 +117,7 @@ def completed(session: CallSession, heard: Heard, data: Voicemail) -> Voicemail:
     """Put what the dialogue settled, and what is known of the call itself, over what was read from the words."""
     talk, slots = session.talk, session.talk.slots
     settled: list[str] = []
+    fallbacks = list(session.fallbacks)
     tag = (data.language or talk.language).split("-", maxsplit=1)[0].lower()
     caller, callback = data.caller, data.callback
     if name := slots.get(Slot.NAME):
@@ -128,6 +130,9 @@ def completed(session: CallSession, heard: Heard, data: Voicemail) -> Voicemail:
     if number and (talk.is_number_confirmed or callback.number is None):
         callback = callback.model_copy(update={"number": number})
         settled.append("callback")
+    if _is_misheard(session, heard, callback.number):
+        callback = callback.model_copy(update={"number": _phone(session.from_)})
+        fallbacks.append("callback:misheard")
     if caller.phone is None:
         caller = caller.model_copy(update={"phone": _phone(session.from_) or callback.number})
     if slots.get(Slot.SMS_CONSENT) in {"yes", "no"}:
@@ -146,9 +151,7 @@ def completed(session: CallSession, heard: Heard, data: Voicemail) -> Voicemail:
                 "transcript": "+".join(heard.sources) or "none",
             },
             "fallbacks": tuple(
-                dict.fromkeys(
-                    one[:_SHORT] for one in (*session.fallbacks, *data.provenance.fallbacks)
-                )
+                dict.fromkeys(one[:_SHORT] for one in (*fallbacks, *data.provenance.fallbacks))
             ),
         }
     )
@@ -215,6 +218,14 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else None
+
+
+def _is_misheard(session: CallSession, heard: Heard, number: str | None) -> bool:
+    """Tell whether a speech model dropped a digit, so that the rest fits another country's numbers."""
+    if "speech" not in heard.sources or session.talk.is_number_confirmed or not number:
+        return False
+    own = region_of(_phone(session.from_))
+    return own is not None and region_of(number) != own
 
 
 def _is_known(session: CallSession) -> bool | None:

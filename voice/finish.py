@@ -201,7 +201,9 @@ def _best(session: CallSession) -> Recording | None:
 
 def _url(context: Context, session: CallSession) -> str:
     """Give the page of the hub on which the recording can be heard by those who may."""
-    return f"{context.settings.hub_url}/voicemails/{session.sid}/recording"
+    settings = context.settings
+    root = (settings.hub_public_url or settings.hub_url).rstrip("/")
+    return f"{root}/voicemails/{session.sid}/recording"
 
 
 def _owner(session: CallSession) -> dict[str, bytes]:

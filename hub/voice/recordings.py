@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.context import Hub
@@ -123,12 +123,15 @@ def _seal(hub: Hub, session: TenantSession, row: CallRecording, sound: bytes) ->
 
 
 def of_event(session: TenantSession, event_id: str) -> Recording | None:
-    """Give the recording of an event that the voice front end posted, or None when there is none."""
+    """Give the recording of an event that the voice front end posted, or None when there is none.
+
+    ``event_id`` is ours or the call's: voice writes the address into the event before the event has an id of ours.
+    """
     row = session.scalars(
         select(CallRecording)
         .join(StoredEvent, StoredEvent.event_id == CallRecording.call_id)
         .where(
-            StoredEvent.id == event_id,
+            or_(StoredEvent.id == event_id, StoredEvent.event_id == event_id),
             StoredEvent.source == SOURCE,
             StoredEvent.tenant_id == CallRecording.tenant_id,
         )

@@ -46,6 +46,13 @@ def test_a_page_plays_what_was_recorded(hub: Hub, visitor: Visitor) -> None:
     assert "media-src 'self'" in answer.headers["Content-Security-Policy"]
 
 
+def test_the_calls_id_leads_to_the_sound_too(hub: Hub, visitor: Visitor) -> None:
+    """The address in the event itself, which records at vendors link to, was written before our id was known."""
+    call(hub, visitor)
+
+    assert visitor.get("/voicemails/CA1/recording").data == SOUND
+
+
 @pytest.mark.parametrize(
     ("asked", "start", "end"),
     [

@@ -10,10 +10,10 @@ from datetime import timedelta
 
 import pytest
 
-from mappings.event import Event
+from mappings.event import Callback, Event
 from tests.voice.after.conftest import START, context_for, profile_of, session_of, simulate
 from tests.voice.after.hubs import SmallHub
-from voice import finish
+from voice import event, finish, transcript
 from voice.dialogue.types import KnownCaller, Talk
 from voice.profile import LineKind
 from voice.session import Phase, Recording, ToolCall, Turn, Voice
@@ -45,10 +45,10 @@ def finished(tmp_path, services):
             took = asyncio.get_running_loop().time() - began
             stored = await context.store.load(session.sid)
             await context.store.forget(session.sid)
-            event = json.loads(hub.events[session.sid]) if session.sid in hub.events else None
-            if event:
-                Event.model_validate(event)
-            return event and event["data"], hub, rest, stored, took
+            sent = json.loads(hub.events[session.sid]) if session.sid in hub.events else None
+            if sent:
+                Event.model_validate(sent)
+            return sent and sent["data"], hub, rest, stored, took
 
         return simulate(main())
 
@@ -379,3 +379,16 @@ def test_a_call_for_a_number_that_nobody_knew_finds_its_tenant_later(tmp_path, s
         assert "no tenant has the dialled number yet" in spool.one(session.sid).state.problem
 
     simulate(main(), start=START + timedelta(days=1))
+
+
+def test_a_speech_model_that_drops_a_digit_does_not_send_us_abroad():
+    """A number of another country, heard by the model alone, is not called back; the caller's own is."""
+    session = session_of(line=LineKind.RECORD)
+    heard = transcript.of(session, [Turn(Voice.CALLER, "Call me at 415 555, a 132.", 1.0, 5.0)])
+    data = event.silent(session, heard, None).model_copy(
+        update={"callback": Callback(number="+61415555132")}
+    )
+    made = event.completed(session, heard, data)
+
+    assert made.callback.number == "+14155550132"
+    assert "callback:misheard" in made.provenance.fallbacks
