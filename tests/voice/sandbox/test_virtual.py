@@ -315,3 +315,39 @@ def test_a_socket_that_nobody_reads_does_not_stop_time():
         return clock.elapsed()
 
     assert virtual.run(main()) == 50.0
+
+
+def test_an_app_is_served_when_it_has_started_and_a_slow_thread_takes_no_virtual_time():
+    """What it does before serving, in a thread, is done before the first request."""
+    app = sleepy_app()
+    order = []
+
+    @app.before_serving
+    async def load():
+        await asyncio.to_thread(time.sleep, 0.2)
+        order.append("loaded")
+
+    async def main():
+        async with serving(app) as at, httpx.AsyncClient(timeout=0.1) as client:
+            order.append("served")
+            await client.get(f"http://{at}/after/0.0")
+        return clock.elapsed()
+
+    assert virtual.run(main()) == 0.0
+    assert order == ["loaded", "served"]
+
+
+def test_an_app_that_fails_to_start_says_why():
+    """The error comes out of the block instead of a silence."""
+    app = Quart("broken")
+
+    @app.before_serving
+    async def fail():
+        raise RuntimeError("no keys")
+
+    async def main():
+        async with serving(app):
+            pass
+
+    with pytest.raises(Exception, match=r"no keys|startup"):
+        virtual.run(main())
