@@ -25,16 +25,15 @@ from voice.dialogue.types import Patience
 from voice.line import media_messages as twilio
 from voice.line import vendor as v
 from voice.line.caller_sound import CallerSound
+from voice.line.mouth import Mouth
 from voice.line.observing import Observer, Wish
-from voice.line.playout import MARK_GRACE_MS, Playout
 from voice.line.record import Record
 from voice.line.timers import Timers
+from voice.line.waiting import Waiting
 from voice.session import CallSession
 
 _LOG = structlog.get_logger(module=__name__)
 
-#: Waits for the vendor's first sound, in seconds: a filler, another try, another line (DESIGN §7).
-FILLER_S, AGAIN_S, GIVE_UP_S = 0.8, 2.5, 6.0
 #: Speech that nothing has come of for so long, besides what the vendor's patience allows, was perhaps not noticed.
 DEAF_S: Mapping[Patience, float] = {Patience.NORMAL: 1.5, Patience.DIGITS: 3.0}
 LOUD_ENOUGH_MS = 250.0
@@ -76,8 +75,6 @@ class Bridge:
         """Nothing is sent yet. ``changed`` is told when the session is worth saving."""
         self._session = session
         self._vendor = vendor
-        self._stream = stream_sid
-        self._send = send
         self._use_tool = use_tool
         self._changed = changed
         self._measure = measured
@@ -85,10 +82,13 @@ class Bridge:
         self._start_recording = start_recording
         self._observer = observer
         self._record = Record(session)
-        self._playout = Playout()
         self._caller = CallerSound()
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timers = Timers(self._end)
+        self._mouth = Mouth(stream_sid, send, self._timers, self._marks_are_lost)
+        self._waiting = Waiting(
+            self._timers, fill=self._fill, again=self._again, give_up=self._give_up
+        )
         self._open: set[str] = set()
         self._dead: set[str] = set()
         self._sounded: set[str] = set()
@@ -119,13 +119,13 @@ class Bridge:
             self._timers.set("longest", LONGEST_S, self._too_long)
             self._timers.start("caller", lambda: self._from_twilio(messages))
             self._timers.start("vendor", self._from_vendor)
-            self._expect()
+            self._waiting.begin()
             await self._outcome
         except Over:
             return
         finally:
             # First what needs no waiting: a socket that is gone may end this at any moment.
-            self._record.cut(self._playout.cut(_ms()), self._now_s())
+            self._record.cut(self._mouth.cut(), self._now_s())
             self._record.close()
             try:
                 await self._timers.close()
@@ -140,8 +140,7 @@ class Bridge:
                 case twilio.Media(audio=audio):
                     await self._caller_sound(audio)
                 case twilio.Mark(name=name):
-                    if self._playout.echoed(name, _ms()):
-                        self._timers.stop("marks")
+                    if self._mouth.echoed(name):
                         await self._settle()
                 case twilio.Digit(digit=digit):
                     await self._do(self._observer.pressed(digit), is_answer=True)
@@ -163,11 +162,11 @@ class Bridge:
     async def _is_deaf(self) -> None:
         """The caller spoke and is quiet, and nothing has come of it: the vendor may have stalled."""
         ended = self._caller.ended_ms or 0.0
-        is_idle = not (self._timers.is_set("give up") or self._playout.is_speaking(_ms()))
+        is_idle = not (self._waiting.is_on or self._mouth.is_speaking)
         if is_idle and self._caller.spoken_ms() >= LOUD_ENOUGH_MS and self._event_at_ms < ended:
             self._is_caller_speaking = False
             self._turn_ended_ms = ended
-            self._expect(since_ms=ended, is_guess=True)
+            self._waiting.begin(guess_since_ms=ended)
 
     # What the vendor does.
 
@@ -215,48 +214,33 @@ class Bridge:
             return
         if self._timers.is_set("silence") and not self._vendor.speaks_lines:
             self._is_asked_again()
-        self._stop_waiting()
+        self._waiting.stop()
         self._faults = 0
         self._sounded.add(sound.response)
-        await self._play(sound.item, sound.audio)
+        await self._mouth.play(sound.item, sound.audio)
         self._record.agent_began(sound.item, self._now_s(), self._session.talk.language)
         if self._turn_ended_ms is not None:
             self._measure("first_audio", _ms() - self._turn_ended_ms)
             self._measure("own_share", _ms() - self._event_at_ms + self._forward_ms)
             self._turn_ended_ms = None
 
-    async def _play(self, item: str, audio: bytes) -> None:
-        pieces = self._playout.add(item, audio, _ms())
-        epoch = self._playout.epoch
-        for piece in pieces:
-            if self._playout.epoch != epoch:
-                return  # interrupted in between: nothing more of it
-            await self._send(twilio.media(self._stream, piece.audio))
-            await self._send(twilio.mark(self._stream, piece.mark))
-        self._timers.stop("silence")
-        late_s = (self._playout.over_at_ms(_ms()) + MARK_GRACE_MS - _ms()) / 1000
-        self._timers.set("marks", late_s, self._marks_are_lost)
-
     async def _caller_started(self) -> None:
         self._is_caller_speaking = True
         self._timers.stop("silence")
         if not self._is_protected:
-            self._stop_waiting()
+            self._waiting.stop()
             await self._cut(is_barge_in=True)
 
     async def _cut(self, *, is_barge_in: bool) -> None:
         """Let the caller hear nothing more of what was made until now."""
-        at, was_speaking = _ms(), self._playout.is_speaking(_ms())
-        heard = self._playout.cut(at)
+        at, was_speaking = _ms(), self._mouth.is_speaking
         dead = frozenset(self._open)
         self._dead |= dead
         self._open.clear()
-        self._timers.stop("marks")
-        if was_speaking:
-            await self._send(twilio.clear(self._stream))
-            if is_barge_in:
-                began = self._caller.began_ms if self._caller.is_speaking else None
-                self._measure("barge_in", _ms() - (at if began is None else began))
+        heard = await self._mouth.clear() if was_speaking else self._mouth.cut()
+        if was_speaking and is_barge_in:
+            began = self._caller.began_ms if self._caller.is_speaking else None
+            self._measure("barge_in", _ms() - (at if began is None else began))
         self._record.cut(heard, self._now_s())
         real = tuple(one for one in heard if one.item != _FILLER)
         if real or dead:
@@ -266,7 +250,7 @@ class Bridge:
         self._is_caller_speaking = False
         ended = self._caller.ended_ms
         self._turn_ended_ms = _ms() if ended is None else ended
-        self._expect()
+        self._waiting.begin()
 
     async def _caller_said(self, text: str, language: str | None) -> None:
         began, ended = self._caller.began_ms, self._caller.ended_ms
@@ -295,11 +279,11 @@ class Bridge:
             self._faults += 1
             if self._faults >= FAULTS_IN_A_ROW:
                 raise v.VendorFailed(fault)
-            if not self._playout.is_speaking(_ms()) and await self._vendor.again():
-                self._expect()
+            if not self._mouth.is_speaking and await self._vendor.again():
+                self._waiting.begin()
                 return
         if not (self._open or self._tools):
-            self._stop_waiting()
+            self._waiting.stop()
         await self._settle()
 
     async def _tool(self, wanted: v.ToolWanted) -> None:
@@ -320,9 +304,9 @@ class Bridge:
         await self._vendor.answer(wanted.call_id, answer, is_error=is_error, speak=speaks)
         await self._do(wish)
         if speaks:
-            self._expect()
+            self._waiting.begin()
         elif not (wish.lines or self._tools or self._open):
-            self._stop_waiting()
+            self._waiting.stop()
         await self._settle()
 
     # What is to be done.
@@ -340,7 +324,7 @@ class Bridge:
         elif wish.lines:
             await self._vendor.tell(f"{SAY} {' '.join(wish.lines)}")
         elif is_answer and not wish.is_over and await self._vendor.again():
-            self._expect()
+            self._waiting.begin()
         if wish.is_over:
             self._timers.set("closing", CLOSING_S, self._close)
         self._changed()
@@ -350,7 +334,7 @@ class Bridge:
         await self._vendor.say(" ".join(lines))
         self._is_caller_speaking = False
         self._is_protected = not is_interruptible
-        self._expect()
+        self._waiting.begin()
 
     def _apply(self, wish: Wish) -> None:
         self._silence_s = wish.silence_s
@@ -359,14 +343,14 @@ class Bridge:
 
     async def _settle(self) -> None:
         """See whether it is quiet, and what that means."""
-        if self._playout.is_speaking(_ms()) or self._is_caller_speaking or not self._is_listening:
+        if self._mouth.is_speaking or self._is_caller_speaking or not self._is_listening:
             return
-        for item in self._playout.items():
+        for item in self._mouth.items():
             self._record.agent_until(item, self._now_s())
-        if self._timers.is_set("give up"):
+        if self._waiting.is_on:
             return
         if self._open:
-            self._expect()  # its sound stopped in the middle
+            self._waiting.begin()  # its sound stopped in the middle
             return
         self._is_protected = False
         if self._tools:
@@ -402,33 +386,18 @@ class Bridge:
 
     async def _marks_are_lost(self) -> None:
         self._note("twilio:marks")
-        self._playout.settle()
+        self._mouth.settle()
         await self._settle()
 
     # Waiting for the vendor.
 
-    def _expect(self, *, since_ms: float | None = None, is_guess: bool = False) -> None:
-        passed = 0.0 if since_ms is None else (_ms() - since_ms) / 1000
-        self._timers.stop("silence")
-        self._timers.set("filler", FILLER_S - passed, self._fill)
-        self._timers.set("again", AGAIN_S - passed, self._again)
-        self._timers.set(
-            "give up",
-            GIVE_UP_S - passed,
-            lambda: self._give_up(since_ms if is_guess else None),
-        )
-
-    def _stop_waiting(self) -> None:
-        for name in ("filler", "again", "give up", "deaf"):
-            self._timers.stop(name)
-
     async def _fill(self) -> None:
-        if self._is_caller_speaking or self._playout.is_speaking(_ms()):
+        if self._is_caller_speaking or self._mouth.is_speaking:
             return
         audio = await self._vendor.filler()
         if audio:
             self._note(f"{self._vendor.kind}:{_FILLER}")
-            await self._play(_FILLER, audio)
+            await self._mouth.play(_FILLER, audio)
 
     async def _again(self) -> None:
         if self._tools or self._is_caller_speaking:
@@ -440,7 +409,7 @@ class Bridge:
 
     async def _give_up(self, guessed_ms: float | None) -> None:
         if self._tools:
-            self._expect()
+            self._waiting.begin()
             return
         if self._session.after is not None:
             raise Over
