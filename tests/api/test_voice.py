@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from hub import log
 from hub.app import create_app
 from hub.context import Hub
 from hub.db import rotation
@@ -115,6 +117,27 @@ def test_an_event_of_the_voice_front_end_is_the_named_tenants(
     assert [one.status_code for one in answers] == [202, 200, 409]
     assert answers[0].headers["RateLimit"]
     assert [one["event_id"] for one in reader.get("/v1/events").json["items"]] == ["CA77"]
+
+
+def test_the_log_has_ids_and_nothing_that_was_said(voice: Speaker, hub: Hub) -> None:
+    """No number of a caller or a line, no name, no token; who it was for is there."""
+    stream = io.StringIO()
+    log.configure(level="debug", stream=stream)
+    try:
+        voice.post(event(CALL, source="/voice"))
+        voice.get("/v1/voice/callers", phone="+14155550132")
+        voice.get("/v1/voice/lines/+14155550132")
+        voice.keep(used(1))
+        voice.keep(used(1, tool="transfer"))
+        voice.record(wav(b"Whitfield"))
+        voice.record(b"Whitfield")
+    finally:
+        log.configure()
+
+    text = stream.getvalue()
+    assert text.count(voice.tenant_id) >= 7
+    for personal in ("5550132", "hitfield", "Dana", VOICE_TOKEN):
+        assert personal not in text
 
 
 # Lines
