@@ -192,9 +192,10 @@ async def _made(context: Context, session: CallSession) -> Parcel:
 
 
 def _best(session: CallSession) -> Recording | None:
-    """Choose the recording that the hub gets: both sides before a message alone, then the longest."""
-    if not session.profile.records and session.line is not LineKind.RECORD:
-        return None
+    """Choose the recording that the hub gets: both sides before a message alone, then the longest.
+
+    Whether there is one was decided in the call: a message after the tone is kept also where calls are not recorded.
+    """
     found = [one for one in session.recordings if one.url]
     return max(found, key=lambda one: (one.channels, one.duration_s or 0.0), default=None)
 

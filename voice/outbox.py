@@ -229,20 +229,27 @@ class Outbox:
             if profile is None:
                 continue
             if profile.is_phi:
-                await self._redact(call.name)
+                await self._close(call)
             await _blocking(self._spool.assign, call.name, profile.tenant_id)
             return
         if clock.now().timestamp() - call.at > _OWNERLESS_S:
             raise Never("no tenant has the dialled number")
         raise Later("no tenant has the dialled number yet", is_hub=False)
 
-    async def _redact(self, name: str) -> None:
-        document = json.loads(await _blocking(self._spool.step, name, "1-event"))
-        gate = Gate(is_closed=True)
-        data = await _blocking(gate.event, Voicemail.model_validate(document["data"]))
-        document["data"] = data.model_dump(mode="json", by_alias=True, exclude_none=True)
-        changed = json.dumps(document, ensure_ascii=False).encode()
-        await _blocking(self._spool.replace, name, "1-event", changed)
+    async def _close(self, call: Waiting) -> None:
+        """Treat a call as one with health data, which nobody knew: redact it, and let Twilio forget it."""
+        if "1-event" in call.steps:
+            document = json.loads(await _blocking(self._spool.step, call.name, "1-event"))
+            data = Voicemail.model_validate(document["data"])
+            closed = await _blocking(Gate(is_closed=True).event, data)
+            document["data"] = closed.model_dump(mode="json", by_alias=True, exclude_none=True)
+            changed = json.dumps(document, ensure_ascii=False).encode()
+            await _blocking(self._spool.replace, call.name, "1-event", changed)
+        for step in call.steps:
+            if step.startswith("3-recording-"):
+                sid = step.removeprefix("3-recording-")
+                about = json.dumps({"sid": sid}).encode()
+                await _blocking(self._spool.replace, call.name, f"4-delete-{sid}", about)
 
     async def _event(self, call: Waiting, _step: str, content: bytes) -> None:
         await self._context.hub.post_event(call.tenant_id, json.loads(content))

@@ -25,9 +25,9 @@ class Request:
 
 @dataclass(eq=False)
 class SmallHub:
-    """``answer`` gives a status and headers, or None to cut the line; by default the hub takes everything once."""
+    """``answer`` gives a status, headers and perhaps a body, or None to cut the line; without it all is taken once."""
 
-    answer: Callable[[Request], tuple[int, dict[str, str]] | None] | None = None
+    answer: Callable[[Request], tuple | None] | None = None
     port: int = PORT_ANY
     asked: list[Request] = field(default_factory=list)
     events: dict[str, bytes] = field(default_factory=dict)
@@ -64,8 +64,9 @@ class SmallHub:
                 said = self.answer(request) if self.answer else (self._take(request), {})
                 if said is None:
                     break
-                status, headers = said
-                body = b'{"type":"about:blank","title":"made up"}' if status >= 400 else b"{}"
+                status, headers, *given = said
+                usual = b'{"type":"about:blank","title":"made up"}' if status >= 400 else b"{}"
+                body = given[0] if given else usual
                 lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
                 lines += [f"{name}: {value}" for name, value in headers.items()]
                 writer.write("\r\n".join([*lines, "", ""]).encode() + body)

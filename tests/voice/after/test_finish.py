@@ -13,7 +13,7 @@ import pytest
 from mappings.event import Callback, Event
 from tests.voice.after.conftest import START, context_for, profile_of, session_of, simulate
 from tests.voice.after.hubs import SmallHub
-from voice import event, finish, transcript
+from voice import event, finish, outbox, transcript
 from voice.dialogue.types import KnownCaller, Talk
 from voice.profile import LineKind
 from voice.session import Phase, Recording, ToolCall, Turn, Voice
@@ -355,30 +355,55 @@ def test_two_nodes_finish_a_call_once(tmp_path, services):
 
 
 def test_a_call_for_a_number_that_nobody_knew_finds_its_tenant_later(tmp_path, services, spool):
-    """The hub was down when it came; when it is back the number's tenant is asked for, and health data redacted."""
+    """The hub knows the number an hour later; it has health data, so that the words are redacted before they leave."""
 
     async def main():
-        hub = SmallHub()
-        seen = []
+        hub, twilio = SmallHub(), await SmallHub(answer=lambda _: (200, {})).start()
+        known = []
 
         def answer(one):
-            seen.append((one.method, one.path, one.headers.get("afterbeep-tenant")))
-            return (
-                (404, {})
-                if one.path.startswith("/v1/voice/lines") and len(seen) < 3
-                else (hub.take(one), {})
-            )
+            if not one.path.startswith("/v1/voice/lines"):
+                return hub.take(one), {}
+            body = profile_of(tenant_id="ten_9", is_phi=True).model_dump_json().encode()
+            return (200, {}, body) if known else (404, {})
 
         hub.answer = answer
         await hub.start()
-        context = context_for(tmp_path, hub.url)
+        context = context_for(tmp_path, hub.url, twilio_url=twilio.url)
         context.store = SessionStore(services.redis_url, context.seal)
-        session = session_of(DANA, sid="CA" + "5" * 32, profile=profile_of(tenant_id=""))
+        session = session_of(
+            DANA,
+            sid="CA" + "5" * 32,
+            profile=profile_of(tenant_id=""),
+            recordings=[Recording("RE1", f"{WAV}RE1", 38.0)],
+        )
         await finish.ended(context, session)
-        assert spool.one(session.sid).steps == ("0-owner", "1-event")
+        assert hub.events == {}
         assert "no tenant has the dialled number yet" in spool.one(session.sid).state.problem
+        task = asyncio.create_task(outbox.run(context))
+        await asyncio.sleep(3600)
+        known.append(True)
+        await asyncio.sleep(120)
+        task.cancel()
+        assert spool.waiting() == []
+        sent = next(one for one in hub.asked if one.path == "/v1/events")
+        assert sent.headers["afterbeep-tenant"] == "ten_9"
+        data = json.loads(sent.body)["data"]
+        assert data["transcript"]["redacted"] is True
+        assert "Whitfield" not in json.dumps(data["transcript"])
+        assert [one.method for one in twilio.asked] == ["GET", "DELETE"]
 
     simulate(main(), start=START + timedelta(days=1))
+
+
+def test_a_message_after_the_tone_is_kept_where_calls_are_not_recorded(finished):
+    """The line failed and the caller left a message: that is theirs to leave."""
+    profile = profile_of(records=False)
+    made = Recording("RE1", f"{WAV}RE1", 20.0, transcript=DANA[1])
+    data, hub, *_ = finished(session_of(profile=profile, recordings=[made]))
+
+    assert list(hub.recordings) == ["CA" + "1" * 32]
+    assert data["extra"]["transcript_source"] == "recording"
 
 
 def test_a_speech_model_that_drops_a_digit_does_not_send_us_abroad():
