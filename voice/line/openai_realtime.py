@@ -31,9 +31,9 @@ _LOG = structlog.get_logger(module=__name__)
 # Source: openai-python 3.22 types/realtime/audio_transcription.py (2026-11-30)
 TRANSCRIBER = "gpt-4o-mini-transcribe"
 VOICE = "marin"
-#: How long a pause ends the caller's turn. The API's own default is 500 ms.
+#: How long a pause ends the caller's turn. The API's own default is 500 ms; a tenth less is a tenth sooner.
 # Source: openai-python 3.22 types/realtime/realtime_audio_input_turn_detection.py (2026-11-30)
-SILENCE_MS: Mapping[Patience, int] = {Patience.NORMAL: 500, Patience.DIGITS: 1_800}
+SILENCE_MS: Mapping[Patience, int] = {Patience.NORMAL: 400, Patience.DIGITS: 1_800}
 #: A dead connection is noticed within twice this time.
 PING_S = 5.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
