@@ -145,7 +145,7 @@ def test_what_cannot_be_stored_is_refused(owner: Visitor, connected: Connected) 
 
     label = owner.post(f"{path}/settings", {"label": "Harbor\0CRM"})
     new = owner.post("/connections/new/salesforce", {"label": "Harbor\0CRM"})
-    query = owner.get("/connections?before=%00")
+    query = owner.get("/connections?state=%00")
     gone = owner.get("/connections/%00")
 
     assert [one.status_code for one in (label, new, query, gone)] == [400, 400, 400, 404]
