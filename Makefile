@@ -32,7 +32,7 @@ up: install assets
 	@$(BIN)/afterbeep up
 
 test: install-dev assets browser
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: install-dev
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from hub import embedded
@@ -30,8 +31,19 @@ def services() -> Iterator[embedded.Services]:
     """
     with tempfile.TemporaryDirectory(prefix="afterbeep-", ignore_cleanup_errors=True) as folder:
         started = embedded.start(load(data_dir=Path(folder), database_url=None, redis_url=None))
+        _do_not_wait_for_the_disk(started)
         yield started
         started.stop()
+
+
+def _do_not_wait_for_the_disk(services: embedded.Services) -> None:
+    """Spare each commit its wait: what is written may be lost when the machine loses power, and not otherwise.
+
+    Tests that crash a PostgreSQL start an installation of their own, as an operator does.
+    """
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
