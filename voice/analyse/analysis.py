@@ -30,7 +30,17 @@ from mappings.event import (
     Voicemail,
 )
 from voice.analyse import appointment as appointments
-from voice.analyse import classify, lead_score, name, phone, sentiment, signals, summary, urgency
+from voice.analyse import (
+    classify,
+    lead_score,
+    name,
+    phone,
+    sentiment,
+    signals,
+    substance,
+    summary,
+    urgency,
+)
 from voice.analyse import language as languages
 from voice.analyse.country import e164
 from voice.analyse.rubric import Rubric, default_rubric
@@ -75,7 +85,8 @@ def analyse(
 ) -> Voicemail:
     """Give the event's data for a transcript. Never raises on any text.
 
-    Of segments, what the caller said is analysed and all are kept. ``language`` is a BCP 47 hint,
+    Of segments, what the caller said is analysed and all are kept; what the call is about is read from the turns of
+    substance (``voice.analyse.substance``), and everything else from all of them. ``language`` is a BCP 47 hint,
     ``vertical`` the tenant's trade in any words, ``rubric`` the tenant's own (else the vertical's
     default), ``received_at`` what "tomorrow" counts from, in the tenant's ``timezone``.
     """
@@ -87,9 +98,10 @@ def analyse(
     stages = _Stages()
     found = stages.run("language", lambda: languages.detect(said, language), language or "")
     tag = _with_region(found, language)
+    told = stages.run("substance", lambda: substance.of(segments, tag), said)[:_ANALYSED_CHARS]
     unsure = classify.Verdict(bucket=Bucket.OTHER, confidence=0.0, scores={})
     verdict = stages.run(
-        "bucket", lambda: classify.classify(said, language=tag, vertical=vertical), unsure
+        "bucket", lambda: classify.classify(told, language=tag, vertical=vertical), unsure
     )
     bucket = Bucket(verdict.bucket)
     nothing_heard: tuple[signals.Signal, ...] = ()
@@ -112,7 +124,12 @@ def analyse(
     )
     gist = stages.run(
         "summary",
-        lambda: summary.summarise(said, who=who, signals=heard, language=tag),
+        lambda: summary.summarise(
+            told,
+            who=who,
+            signals=heard if told == said else signals.find(told, tag),
+            language=tag,
+        ),
         summary.Gist(None, None),
     )
     return Voicemail(
@@ -123,12 +140,12 @@ def analyse(
         bucket_confidence=max(0.0, min(1.0, verdict.confidence)),
         urgency=level,
         sentiment=stages.run(
-            "sentiment", lambda: sentiment.sentiment(said, heard, bucket), Sentiment.NEUTRAL
+            "sentiment", lambda: sentiment.sentiment(told, heard, bucket), Sentiment.NEUTRAL
         ),
         lead_score=stages.run(
             "lead_score",
             lambda: lead_score.lead_score(
-                said, bucket=bucket, signals=heard, caller=caller, number=number
+                told, bucket=bucket, signals=heard, caller=caller, number=number
             ),
             0,
         ),

@@ -182,7 +182,8 @@ def _name_at(text: str, start: int, *, is_cased: bool) -> tuple[str, int] | None
                 break
             continue
         is_particle = bool(kept) and plain in _words("particles") and bool(follows)
-        if not is_particle and not _fits(word, plain, is_cased=is_cased, count=len(kept)):
+        is_fit = _fits(word, plain, is_cased=is_cased, count=len(kept))
+        if not (is_particle or is_fit or (is_cased and _is_also_name(text, match, plain))):
             break
         kept.append(word)
         end = match.end()
@@ -195,6 +196,14 @@ def _name_at(text: str, start: int, *, is_cased: bool) -> tuple[str, int] | None
     if not kept:
         return None
     return _tidy(kept), end
+
+
+def _is_also_name(text: str, word: re.Match[str], plain: str) -> bool:
+    """Tell whether a word of daily speech is a name here: "Will Carter", "Mia,"."""
+    is_written_so = plain in _words("also_names") and word.group().istitle()
+    return is_written_so and bool(
+        re.match(r"[ \t]+[A-Z\u00c0-\u00de]\w|[,.]|$", text[word.end() :])
+    )
 
 
 def _is_sole(text: str, end: int) -> bool:

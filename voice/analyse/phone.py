@@ -25,6 +25,10 @@ _CUE_WEIGHT, _CODE_PENALTY, _AGAINST_PENALTY, _SAME_NUMBER = 30.0, 70.0, 45.0, 1
 _LEAST, _SETTLED = 50.0, 70.0
 _QUALIFIES, _CODE_REACH = 12, 22
 _UNLIKELY_READING, _ANY_START, _PART, _ENOUGH = 24.0, 8.0, 22.0, 36.0
+#: After a code word these begin something else, whose number is meant.
+_NEW_THOUGHT = re.compile(
+    r"\s*(?:,|(?:and |so |please )*(?:call|reach|ring|text|phone|rappel|ruf|llam)\w*\b)"
+)
 _DATE = re.compile(
     r"(?<![\d./-])(?:(?:19|20)\d\d([./-])\d{1,2}\1\d{1,2}|\d{1,2}([./-])\d{1,2}\2(?:19|20)\d\d)(?![./-]?\d)"
 )
@@ -186,6 +190,14 @@ def _is_money(text: Folded, run: Run) -> bool:
     return bool(phrases("units", "money").match(text.text[run.end : run.end + 24].lstrip(" -")))
 
 
+def _is_qualified(before: str, code: int, cue: int) -> bool:
+    """Tell whether a code word says whose number it is: "order number is", and not "…invoice, call me at"."""
+    if cue < 0 or cue <= code:
+        return True
+    between = before[code:cue]
+    return len(between) <= _QUALIFIES and not _NEW_THOUGHT.match(between)
+
+
 def _cue(text: Folded, start: int, end: int, run_start: int) -> float:
     """Weigh the words around a number: for it, against it, or naming it as a code."""
     before = text.text[max(0, start - _CUE_REACH) : start]
@@ -204,7 +216,7 @@ def _cue(text: Folded, start: int, end: int, run_start: int) -> float:
         distance = len(before) - where
         weight = max(0.2, 1 - distance / _CUE_REACH)
         # "Order number is": the code word qualifies the cue that follows at once.
-        if nearest["codes"] >= 0 and nearest["for"] - nearest["codes"] <= _QUALIFIES:
+        if nearest["codes"] >= 0 and _is_qualified(before, nearest["codes"], nearest["for"]):
             score -= _CODE_PENALTY * weight
         elif nearest["against"] >= 0 and nearest["for"] - nearest["against"] <= _QUALIFIES:
             score -= _AGAINST_PENALTY * weight
