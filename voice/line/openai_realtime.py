@@ -84,6 +84,8 @@ class OpenAIRealtime:
         self._asks_filler = False
         self._words: dict[str, str] = {}
         self._patience = Patience.NORMAL
+        #: Words that were asked for exactly and are not yet spoken to their end.
+        self._exact: str | None = None
 
     async def open(self, opening: v.Opening) -> None:
         """Connect, set the session up and have the first words spoken."""
@@ -133,6 +135,7 @@ class OpenAIRealtime:
     async def say(self, text: str) -> None:
         """Have exactly these words spoken now, instead of whatever is being made."""
         await self._cancel(self._open)
+        self._exact = text
         # Source: openai-python 3.22 types/realtime/realtime_response_create_params_param.py (2026-11-30)
         await self._send(
             {
@@ -148,6 +151,8 @@ class OpenAIRealtime:
     async def interrupted(self, heard: Sequence[Heard], dead: frozenset[str]) -> None:
         """Cancel what is being made, and cut from the model's memory what was not heard."""
         await self._cancel(dead)
+        if heard:
+            self._exact = None
         for one in heard:
             await self._send(
                 {
@@ -176,7 +181,10 @@ class OpenAIRealtime:
         await self._send({"type": "session.update", "session": session})
 
     async def again(self) -> bool:
-        """Ask once more for an answer that does not come."""
+        """Ask once more for an answer that does not come, or for the words that were not spoken."""
+        if self._exact is not None:
+            await self.say(self._exact)
+            return True
         await self._cancel(self._open)
         await self._send({"type": "response.create"})
         return True
@@ -272,6 +280,8 @@ class OpenAIRealtime:
                 self._fillers[self.filler_key] = bytes(kept)
             return [v.Alive()]
         self._open.pop(response, None)
+        if found.get("status") == "completed":
+            self._exact = None
         self._asks_filler = bool(self._filler_line) and self.filler_key not in self._fillers
         fault = fault_of(found)
         wanted = [] if fault else [_tool(item, response) for item in found.get("output") or ()]

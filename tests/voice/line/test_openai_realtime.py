@@ -326,6 +326,22 @@ def test_a_model_that_stalls_once_is_filled_for_and_asked_again():
     assert session.failed_lines == []
 
 
+@pytest.mark.parametrize("do", ["stop", "error"])
+def test_words_that_must_be_said_are_asked_for_again(do):
+    """A greeting that stalls or fails is said after all, word for word, and not something else instead."""
+
+    async def call():
+        openai = _faulty({"at": "openai.response", "do": do})
+        async with service(openai=openai) as made, made.phone() as phone:
+            await phone.hears(GREETING)
+            return made.session, phone.heard()
+
+    session, heard = run(call())
+
+    assert heard.startswith("Hello, this is Brightsmile.")
+    assert session.failed_lines == []
+
+
 def test_a_vendor_that_goes_deaf_is_noticed():
     """Nothing at all comes of what the caller says: after six seconds another line goes on."""
 
