@@ -115,3 +115,22 @@ def first_break(session: TenantSession) -> int | None:
     if head is not None and (head.number, head.hash) != (expected, before):
         return expected + 1
     return None
+
+
+def is_end_whole(session: TenantSession, *, rows: int) -> bool:
+    """Tell whether the newest so many rows are a chain up to its end; cheap, unlike :func:`first_break`."""
+    found = list(
+        session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(rows + 1))
+    )[::-1]
+    head = session.scalars(select(AuditHead)).one_or_none()
+    if not found:
+        return head is None or head.number == 0
+    before = _START if found[0].number == 1 else found[0].hash
+    checked = found if found[0].number == 1 else found[1:]
+    expected = checked[0].number - 1 if checked else found[0].number
+    for row in checked:
+        expected += 1
+        if row.number != expected or row.hash != _hash(row, before):
+            return False
+        before = row.hash
+    return head is not None and (head.number, head.hash) == (expected, before)

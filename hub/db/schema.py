@@ -8,6 +8,7 @@ from hub.db import (
     connections,
     deliveries,
     events,
+    invitations,
     keys,
     mappings,
     outcomes,
@@ -16,6 +17,7 @@ from hub.db import (
     subscriptions,
     telephone,
     tenants,
+    triage,
     vault,
 )
 from hub.db.base import Base
@@ -26,6 +28,7 @@ TABLES = (
     connections,
     deliveries,
     events,
+    invitations,
     keys,
     mappings,
     outcomes,
@@ -34,6 +37,7 @@ TABLES = (
     subscriptions,
     telephone,
     tenants,
+    triage,
     vault,
 )
 metadata = Base.metadata

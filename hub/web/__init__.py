@@ -11,6 +11,10 @@ from flask import Blueprint, Flask
 from hub import log
 from hub.context import Hub
 from hub.web import (
+    account,
+    api_keys,
+    audit_log,
+    company,
     compress,
     connection_settings,
     connections,
@@ -24,6 +28,7 @@ from hub.web import (
     outcomes,
     overview,
     parked,
+    people,
     playbook,
     recordings,
     replays,
@@ -49,6 +54,11 @@ _SUBJECTS = (
     notifications,
     mappings,
     playbook,
+    company,
+    people,
+    api_keys,
+    audit_log,
+    account,
 )
 _LARGEST_FORM_BYTES = 512 * 1024
 

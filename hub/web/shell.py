@@ -38,6 +38,7 @@ def add_words(app: Flask) -> None:
     """
     app.jinja_env.globals.update(
         asset=asset,
+        has_page=lambda endpoint: endpoint in app.view_functions,
         csrf_field=forms.FIELD,
         csrf_token=forms.token,
         kept_prefix=forms.KEPT,

@@ -76,7 +76,7 @@ def enter() -> ResponseReturnValue:
         places = people.seats(found, person.id)
     if not places:
         return _again(email, _NO_SEAT), 403
-    return _start(person.id, _usual(places), _after)
+    return start(person.id, _usual(places), _after)
 
 
 def _check(email: str, password: str) -> Person | None:
@@ -117,9 +117,10 @@ def _again(email: str, problem: str) -> str:
     )
 
 
-def _start(
+def start(
     person_id: str, tenant_id: str, following: Callable[[], ResponseReturnValue]
 ) -> ResponseReturnValue:
+    """Sign a person in at one of their companies, and go on."""
     agent = request.headers.get("User-Agent", "")
     with the_hub().tenant(tenant_id) as found:
         token = people.start_sign_in(
@@ -176,10 +177,11 @@ def switch() -> ResponseReturnValue:
     if seat is None:
         abort(404)
     flash(f"You are looking at {seat.tenant_name}.")
-    return _start(me.person_id, seat.tenant_id, _to_overview)
+    return start(me.person_id, seat.tenant_id, to_overview)
 
 
-def _to_overview() -> ResponseReturnValue:
+def to_overview() -> ResponseReturnValue:
+    """Lead to the front page."""
     return redirect(url_for("web.overview.show"), 303)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from werkzeug.routing import Rule
 
 from hub.alerts import endpoints
 from hub.context import Hub, open_hub
+from hub.db import invitations, keys, members, people
 from hub.db.people import Role
 from hub.delivery import replay
 from hub.web.headers import CONTENT_SECURITY_POLICY
@@ -17,7 +19,18 @@ from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Visitor, signed_in
 
-IDS = {"event_id", "delivery_id", "connection_id", "mapping_id", "webhook_id", "replay_id"}
+IDS = {
+    "event_id",
+    "delivery_id",
+    "connection_id",
+    "mapping_id",
+    "webhook_id",
+    "replay_id",
+    "invitation_id",
+    "key_id",
+    "sign_in_id",
+    "person_id",
+}
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -58,9 +71,29 @@ def things(connected: Connected) -> dict[str, str]:
             url="https://ops.harbor.example/beep",
             actor="command",
         ).endpoint.id,
+        **_people(connected),
         "number": "1",
+        "token": "unknown",
         "connector_name": "salesforce",
     }
+
+
+def _people(connected: Connected) -> dict[str, str]:
+    """Invite somebody, make a key, and give a member and their sign-in."""
+    company = connected.company
+    with connected.hub.tenant(company.tenant_id) as session:
+        made = invitations.invite(
+            session, email="guest@harbor.example", role=Role.VIEWER, by="command"
+        )
+        key = keys.create(session, name="Program", scopes=[keys.Scope.EVENTS_READ])
+        people.start_sign_in(session, person_id=company.person_id, lasts=timedelta(hours=1))
+        (sign_in,) = members.sign_ins(session, company.person_id)[:1]
+        return {
+            "invitation_id": made.id,
+            "key_id": key.id,
+            "sign_in_id": sign_in.id,
+            "person_id": company.person_id,
+        }
 
 
 def path(rule: Rule, values: dict[str, str]) -> str:
@@ -71,7 +104,7 @@ def path(rule: Rule, values: dict[str, str]) -> str:
 
 
 def test_every_view_says_who_may_use_it(app: Flask) -> None:
-    """Each view is marked with a role, or as public; public are only the sign-in and the theme."""
+    """Each view is marked with a role, or as public; public are only ways in and the theme."""
     public = set()
     for rule in rules(app):
         view = app.view_functions[rule.endpoint]
@@ -80,7 +113,13 @@ def test_every_view_says_who_may_use_it(app: Flask) -> None:
         else:
             assert isinstance(getattr(view, "needs_role", None), Role), rule.endpoint
 
-    assert public == {"web.sign_in.show", "web.sign_in.enter", "web.sign_in.theme"}
+    assert public == {
+        "web.sign_in.show",
+        "web.sign_in.enter",
+        "web.sign_in.theme",
+        "web.people.join",
+        "web.people.enter",
+    }
 
 
 def test_nobody_reaches_another_companys_things(app: Flask, hub: Hub, connected: Connected) -> None:
