@@ -28,6 +28,8 @@ class StoredEvent(TenantOwned, Base):
             "received_at",
             postgresql_where="caller_hash is not null",
         ),
+        Index("ix_events_call", "tenant_id", "event_id"),
+        Index("ix_events_bucket", "tenant_id", "bucket", "received_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("evt"))

@@ -178,12 +178,12 @@ def _render(
 
 def _read(
     hub: Hub, tenant_id: str, rows: Sequence[Claimed]
-) -> tuple[dict[str, bytes], dict[str, dict[str, dict[str, str]]], ZoneInfo]:
-    """Read the events' bodies, and the record ids of the steps that these rows hang on."""
+) -> tuple[dict[str, tuple[bytes, str]], dict[str, dict[str, dict[str, str]]], ZoneInfo]:
+    """Read the events' bodies with their buckets, and the record ids of the steps that these rows hang on."""
     with hub.tenant(tenant_id) as session:
         zone = session.scalars(select(Tenant.timezone).where(Tenant.id == tenant_id)).one()
         bodies = session.execute(
-            select(StoredEvent.id, StoredEvent.body).where(
+            select(StoredEvent.id, StoredEvent.body, StoredEvent.bucket).where(
                 StoredEvent.id.in_({row.event_id for row in rows})
             )
         ).all()
@@ -201,7 +201,7 @@ def _read(
     for event_id, mapping_id, step, record_id in known:
         if mapping_id and record_id:
             ids.setdefault(event_id, {}).setdefault(mapping_id, {})[step] = record_id
-    return {event_id: body for event_id, body in bodies}, ids, _zone(zone)  # noqa: C416 - rows are not tuples to mypy
+    return {event_id: (body, bucket) for event_id, body, bucket in bodies}, ids, _zone(zone)
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -213,14 +213,18 @@ def _zone(name: str) -> ZoneInfo:
         ) from err
 
 
-def _open(hub: Hub, tenant_id: str, event_id: str, bodies: Mapping[str, bytes]) -> dict[str, Any]:
+def _open(
+    hub: Hub, tenant_id: str, event_id: str, bodies: Mapping[str, tuple[bytes, str]]
+) -> dict[str, Any]:
     if event_id not in bodies:
         raise Unrenderable("The voicemail of this delivery is gone.", path=None)
-    if not bodies[event_id]:
+    body, bucket = bodies[event_id]
+    if not body:
         raise Unrenderable("What the caller said has been removed: its time was over.", path=None)
     try:
-        plain = hub.vault.open(tenant_id, bodies[event_id], about=f"events.body:{event_id}")
-        return with_transcript_text(json.loads(plain)["data"])
+        plain = hub.vault.open(tenant_id, body, about=f"events.body:{event_id}")
+        # The bucket beside the body is the one that a person may have corrected.
+        return {**with_transcript_text(json.loads(plain)["data"]), "bucket": bucket}
     except KeyMissing:
         raise
     except (Unreadable, ValueError, LookupError, TypeError) as err:

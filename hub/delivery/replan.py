@@ -36,7 +36,7 @@ def replan(
     for event in events:
         try:
             plain = hub.vault.open(tenant_id, event.body, about=f"events.body:{event.id}")
-            facts = with_transcript_text(json.loads(plain)["data"])
+            facts = {**with_transcript_text(json.loads(plain)["data"]), "bucket": event.bucket}
         except (Unreadable, ValueError, LookupError, TypeError):
             continue
         rows = rows_for(current, event.id, facts)
