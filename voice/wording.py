@@ -46,7 +46,8 @@ class Opening:
 def opening(acts: Sequence[Act], language: str, profile: Profile) -> Opening:
     """Split the first acts into what can be said before anything is connected, and the rest.
 
-    Invitations in other languages belong to the rest: other voices speak them.
+    Invitations in other languages belong to the rest: other voices speak them. So does what may be interrupted
+    after something that may not.
     """
     says: list[Say] = []
     rest: list[Act] = []
@@ -54,10 +55,17 @@ def opening(acts: Sequence[Act], language: str, profile: Profile) -> Opening:
     for act in acts:
         if isinstance(act, SpeakIn) and act.language == language and is_first:
             continue
-        is_first = is_first and not (isinstance(act, SpeakIn) and says)
+        is_first = is_first and not (says and _is_another_voice(act, says[0]))
         if isinstance(act, Say) and is_first:
             says.append(act)
         else:
             rest.append(act)
     text = " ".join(text_of(say, language, profile) for say in says)
     return Opening(text, all(say.is_interruptible for say in says), tuple(rest))
+
+
+def _is_another_voice(act: Act, first: Say) -> bool:
+    """Tell whether an act ends what can be said in one go."""
+    if isinstance(act, Say):
+        return act.is_interruptible != first.is_interruptible
+    return isinstance(act, SpeakIn)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from voice import calls, clock, recording, turns, wording
+from voice import calls, clock, languages, recording, turns, wording
 from voice.context import Context
 from voice.conversation import Conversation, opening_acts
 from voice.dialogue.types import (
@@ -228,7 +228,8 @@ class _Relay:
         self._cut = None
         self._held = turns.join(self._held, prompt.text)
         language = prompt.language
-        if wait_s := turns.hold_s(talk, self._held):
+        is_yes = turns.expects_answer(talk) and languages.yes_no(self._held, talk.language)
+        if not is_yes and (wait_s := turns.hold_s(talk, self._held)):
             self._timers.set("hold", wait_s, lambda: self._heard(language, now))
             return
         await self._heard(language, now)
