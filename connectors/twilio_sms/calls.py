@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from twilio.base.exceptions import TwilioException  # type: ignore[import-untyped] # has no types
-from twilio.http import HttpClient  # type: ignore[import-untyped] # has no types
-from twilio.http.response import Response  # type: ignore[import-untyped] # has no types
-from twilio.rest import Client  # type: ignore[import-untyped] # has no types
+from twilio.base.exceptions import TwilioException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
 
 from connectors.errors import ContractBroken, NeedsReconnect
 from connectors.http import Transport

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from twilio.request_validator import (  # type: ignore[import-untyped] # has no types
+from twilio.request_validator import (
     RequestValidator,
 )
 
