@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("name", ["clip", "paths", "untrusted"])
+@pytest.mark.parametrize("name", ["clip", "literals", "paths", "untrusted"])
 def test_docstring_examples(name):
     """Every example of the module gives what it says, and there is one."""
     result = doctest.testmod(import_module(f"mappings.{name}"))
