@@ -170,10 +170,8 @@ def _dropped(context: Context, session: CallSession, form: Form) -> None:
     most = _MOST_DROPS if session.owner else _MOST_MISSES
     if session.drops[line] >= most and line not in session.failed_lines:
         session.failed_lines.append(line)
-    if line in session.failed_lines:
-        fell_back(context, session, f"{line}:failed")
-    else:
-        fell_back(context, session, f"{line}:dropped")
+    what = "failed" if line in session.failed_lines else "dropped"
+    fell_back(context, session, f"{_short(session.line)}:{what}")
     _LOG.warning(
         "socket of a call was lost",
         call_id=session.sid,
@@ -234,9 +232,13 @@ def next_line(context: Context, session: CallSession) -> LineKind:
             continue
         if may[line]:
             return line
-        fell_back(context, session, f"{line.value}:not-allowed")
+        fell_back(context, session, f"{_short(line)}:not-allowed")
         session.failed_lines.append(line.value)
     return LineKind.RECORD
+
+
+def _short(line: LineKind) -> str:
+    return "relay" if line is LineKind.CONVERSATION_RELAY else line.value
 
 
 def fell_back(context: Context, session: CallSession, what: str) -> None:

@@ -19,6 +19,7 @@ from voice import clock
 from voice.session import Turn, Voice
 from voice.settings import VoiceSettings
 from voice.store import SessionStore
+from voice.surface import QUIET
 
 _LOG = structlog.get_logger(module=__name__)
 _VENDOR = "anthropic"
@@ -55,8 +56,15 @@ class Finish:
     cached_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class RoundOver:
+    """The model waits to hear what came of its tools; whoever knows what to say by now need not ask it again."""
+
+    model: str
+
+
 #: What a turn is made of: words as they come, tools that were used, and the end.
-Piece = str | ToolUse | Finish
+Piece = str | ToolUse | RoundOver | Finish
 RunTool = Callable[[str, Any], Awaitable[str]]
 
 
@@ -157,11 +165,15 @@ class Model:
                 raise Broken("the stream ended without message_stop")
             if not round_.uses or round_.stop_reason != "tool_use" or number == _MAX_ROUNDS:
                 break
-            results = []
+            results, is_done = [], bool(round_.text.strip())
             for use in round_.uses:
                 answer = await run_tool(use["name"], use["input"])
                 yield ToolUse(use["name"], use["input"], answer)
+                is_done = is_done and use["name"] in QUIET and not _is_refused(answer)
                 results.append({"type": "tool_result", "tool_use_id": use["id"], "content": answer})
+            if is_done:
+                break  # it has spoken, and has nothing to say about what it noted
+            yield RoundOver(request["model"])
             request["messages"] = [
                 *request["messages"],
                 {"role": "assistant", "content": round_.content()},
@@ -234,6 +246,10 @@ class _Round:
         for name in ("input_tokens", "output_tokens", "cache_read_input_tokens"):
             if value := getattr(usage, name, None):
                 self._usage[name] = value
+
+
+def _is_refused(answer: str) -> bool:
+    return "error" in _object(_arguments(answer))
 
 
 def _arguments(text: str) -> Any:

@@ -20,7 +20,7 @@ from voice.context import Context
 from voice.conversation import Conversation
 from voice.dialogue.types import Act, Listen, Say, SpeakIn, Step
 from voice.line.speaking import Speaker
-from voice.model import Finish, Piece, why
+from voice.model import Finish, Piece, RoundOver, why
 from voice.watchdog import Clocks, Failed, Item, Level, Reason, Stalled, Token, watch
 
 _LOG = structlog.get_logger(module=__name__)
@@ -47,6 +47,7 @@ class Thinker:
     speaker: Speaker
     stalls: int = 0
     _acts: list[Act] = field(default_factory=list)
+    _is_settled: bool = False
 
     def may_think(self, step: Step) -> bool:
         """Tell whether the model is asked in this turn."""
@@ -64,7 +65,7 @@ class Thinker:
         model = self.context.model
         if model is None:
             return Thought(list(acts))
-        self._acts = list(acts)
+        self._acts, self._is_settled = list(acts), False
         thought = Thought([])
         asked_at = clock.elapsed()
         clocks = Clocks(connect=self.context.settings.anthropic_connect_s)
@@ -90,10 +91,11 @@ class Thinker:
                     thought.has_spoken = True
                     self.speaker.waited(clock.elapsed() - asked_at)
                 return await self.speaker.token(generation, words)
-            case Token(item=Finish() as end):
+            case Token(item=RoundOver() | Finish() as end):
                 self.talk.session.models["conversation"] = end.model
                 if self.context.model:
                     self.context.model.circuit.worked()
+                return not (isinstance(end, RoundOver) and self._is_settled)
             case Stalled(level=Level.FILLER):
                 self.speaker.waited(clock.elapsed() - asked_at)
                 await self.speaker.filler(generation)
@@ -122,6 +124,10 @@ class Thinker:
         if step is not None:
             kept = [act for act in self._acts if _is_kept(act) and act not in step.acts]
             self._acts = [*kept, *await self.talk.settled(step.acts)]
+            # A read-back or a goodbye is all that is to be said; nobody waits for the model's consent.
+            self._is_settled = not step.may_think and any(
+                isinstance(act, Say) and act.is_fixed for act in self._acts
+            )
         return answer
 
     async def _gave_up(self, thought: Thought, failed: Failed) -> None:

@@ -33,7 +33,7 @@ def test_a_socket_that_drops_is_replaced_and_nobody_is_greeted_twice(redis_url, 
         faults=[{"at": "twilio.relay", "do": "disconnect", "after": 12}],
     )
 
-    assert "conversation_relay:dropped" in session.fallbacks
+    assert "relay:dropped" in session.fallbacks
     assert text_of(report).count("I'm the automated assistant") == 1
     assert session.talk.slots["name"] == "Dana Whitfield"
 
@@ -53,7 +53,7 @@ def test_a_relay_that_cannot_be_reached_is_replaced_by_questions_without_a_socke
     )
 
     assert session.line == "record"
-    assert "conversation_relay:failed" in session.fallbacks
+    assert "relay:failed" in session.fallbacks
     assert session.talk.slots["name"] == "Dana Whitfield"
     assert session.talk.slots["number"] == "+14155550132"
     assert text_of(report).endswith("Goodbye.")

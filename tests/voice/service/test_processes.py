@@ -172,7 +172,7 @@ def test_a_killed_process_loses_no_word(redis_url, tmp_path):
 
     assert session.talk.slots["name"] == "Dana Whitfield"
     assert "tap" in session.talk.slots["reason"]
-    assert "conversation_relay:dropped" in session.fallbacks
+    assert "relay:dropped" in session.fallbacks
     assert text_of(report).count("I'm the automated assistant") == 1
     assert hub.events[report.sid]["data"]["caller"]["name"]["full"] == "Dana Whitfield"
 
