@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -36,6 +36,7 @@ from voice.dialogue.types import (
     Transfer,
 )
 from voice.line import relay_messages as messages
+from voice.line.sockets import Socket, first
 from voice.line.speaking import Speaker
 from voice.line.thinking import Thinker
 from voice.line.timers import Timers
@@ -54,19 +55,6 @@ _CLOSE_S = 10.0
 _PATIENCE_S = 6.0
 
 
-class Socket(Protocol):
-    """What is needed of a WebSocket; Quart's ``websocket`` is one."""
-
-    async def receive(self) -> str | bytes:
-        """Give the next message."""
-
-    async def send(self, data: str) -> None:
-        """Send a message."""
-
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close the socket."""
-
-
 async def serve(websocket: Socket, context: Context) -> None:
     """Hold a call on this socket until it, the talk, or this process is over; then close it."""
     session = await _set_up(websocket, context)
@@ -82,7 +70,7 @@ async def serve(websocket: Socket, context: Context) -> None:
     _LOG.info("relay began", call_id=session.sid, is_resumed=is_resumed)
     context.metrics.live.inc()
     try:
-        await _first(relay.run(is_resumed=is_resumed), lost.wait(), context.is_closing.wait())
+        await first(relay.run(is_resumed=is_resumed), lost.wait(), context.is_closing.wait())
     finally:
         context.metrics.live.dec()
         await relay.close()
@@ -107,20 +95,6 @@ async def _set_up(websocket: Socket, context: Context) -> CallSession | None:
     if session is None or not hmac.compare_digest(token.encode(), session.token.encode()):
         return None
     return session
-
-
-async def _first(*work: Coroutine[Any, Any, Any]) -> None:
-    """Run all until one is done, then cancel the others; raises what that one raised."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        if not task.cancelled() and (err := task.exception()):
-            raise err
 
 
 class _Relay:
@@ -277,16 +251,11 @@ class _Relay:
     def _say_rest(self) -> None:
         """The interruption was none: say what was not heard."""
         cut, self._cut = self._cut, None
-        if cut and cut.rest.strip():
-            self._start(self._finish_saying(cut.rest))
-        elif self._session.after:
-            self._start(self._leave(self._session.after))
-        else:
-            self._await_caller()
+        self._start(self._finish_saying(cut.rest if cut else ""))
 
     async def _finish_saying(self, rest: str) -> None:
-        generation = self._speaker.begin()
-        await self._speaker.say(generation, rest)
+        if rest.strip():
+            await self._speaker.say(self._speaker.begin(), rest)
         if self._session.after:
             await self._leave(self._session.after)
         else:
