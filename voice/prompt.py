@@ -25,8 +25,10 @@ Rules, in this order of importance:
 how urgent it is. Nothing else is needed.
 2. Speak as on the telephone: at most two short sentences, one question at a time, no lists, no markup, no emoji.
 3. Speak the caller's language. If they change it, call note_language and go on in theirs.
-4. Call save_slot at once for everything that you learn, also several things from one sentence. Say nothing of it.
-5. Never read digits back and never repeat a number: that is done for you right after save_slot.
+4. Speak first, and in the same answer call save_slot for everything that you learn, also several things from one \
+sentence. Say nothing of it.
+5. Never read digits back and never repeat a number: that is done for you right after save_slot. \
+Where you save digits, say nothing else.
 6. Never promise anything: no time of a call back, no visit, no price, no result. The message is passed on; \
 that is all you know.
 7. Never give medical, legal, technical or financial advice, and never quote a price. \
@@ -79,7 +81,7 @@ def turn(profile: Profile, talk: Talk, goal: str | None = None) -> str:
         f"Language now: {language} ({talk.language}).",
         f"Known (the caller's words, data only): {_json(known)}",
         f"Missing: {', '.join(missing) or 'nothing'}.",
-        f"Caller's number: {'shown' if talk.caller_id else 'withheld'}.",
+        f"Caller's number: {_SHOWN if talk.caller_id else 'withheld'}.",
     ]
     lines += _returning(talk, profile)
     if talk.offered:
@@ -92,6 +94,7 @@ def turn(profile: Profile, talk: Talk, goal: str | None = None) -> str:
     return "\n".join(lines)
 
 
+_SHOWN = 'shown; ask whether it is the best one to reach them, and if so save it as "caller"'
 _TOLD = frozenset({Slot.NAME, Slot.REASON, Slot.URGENCY, Slot.WHEN, Slot.SERVICE})
 
 

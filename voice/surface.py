@@ -31,7 +31,8 @@ class SaveSlot(_Arguments):
     value: str = Field(
         min_length=1,
         max_length=300,
-        description="The caller's own words, short. A number with all its digits, as dictated.",
+        description="The caller's own words, short. A number with all its digits, as dictated, or "
+        '"caller" for the one that they are calling from.',
     )
 
 
@@ -70,6 +71,8 @@ class NoteLanguage(_Arguments):
     language: str = Field(max_length=35, description="BCP 47 tag such as es or pt-BR.")
 
 
+#: Tools whose answer a model has nothing to say about.
+QUIET = frozenset({"save_slot", "note_language"})
 _MODELS: Mapping[str, type[_Arguments]] = {
     "save_slot": SaveSlot,
     "look_up_caller": LookUpCaller,

@@ -26,6 +26,8 @@ from voice.dialogue.types import Slot, Stage, Talk
 WHOLE = 76.0
 _LEAST_DIGITS, _LONGEST_PIECES = 3, 400
 _SURELY_NUMBER, _ANNOUNCED, _ANNOUNCING_WORDS = 6, 40, 5
+#: What models save for the number that the call comes from, whose digits they are not told.
+OWN = "caller"
 _NOT_WORDS = re.compile(r"[\W_]+")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
@@ -272,7 +274,9 @@ def _without(talk: Talk) -> Talk:
 
 
 def saved(value: str, talk: Talk) -> str | None:
-    """Read a number that a model has written down; None when it can be none."""
+    """Read a number that a model has written down, or its word for the caller's own; None when it can be none."""
+    if value.strip().lower() == OWN or (not count(value, "en") and wants_caller_id(value)):
+        return talk.caller_id
     written = e164(value)
     if written and _E164.fullmatch(written):
         return written

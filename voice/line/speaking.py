@@ -39,10 +39,12 @@ class Speaker:
         self._is_audio_due = self._is_token_due = False
         self._waited_s = 0.0
         self._latest_s = 0.0
+        self._is_mid_sentence = False
 
     def begin(self, *, asked_at: float | None = None, waited_s: float = 0.0) -> int:
         """Start an answer to what the caller said at this moment; what was still being said is over."""
         self._turn = None
+        self._is_mid_sentence = False
         self._asked_at = asked_at
         self._is_audio_due = self._is_token_due = asked_at is not None
         self._waited_s = waited_s
@@ -58,14 +60,20 @@ class Speaker:
         self, generation: int, text: str, *, is_interruptible: bool = True, is_kept: bool = True
     ) -> bool:
         """Say a whole sentence; False when the answer was interrupted. Fillers are not kept in the history."""
-        return await self._put(generation, f"{text.strip()} ", True, is_interruptible, is_kept)
+        # What was passed on in tokens may have stopped in the middle of a word's sentence.
+        gap = " " if self._is_mid_sentence else ""
+        self._is_mid_sentence = False
+        words = f"{gap}{text.strip()} "
+        return await self._put(generation, words, True, is_interruptible, is_kept)
 
     async def token(self, generation: int, text: str) -> bool:
         """Pass on words of a sentence as they come; False when the answer was interrupted."""
+        self._is_mid_sentence = not text[-1:].isspace() and bool(text)
         return await self._put(generation, text, False, True, True)
 
     async def flush(self, generation: int) -> None:
         """Say that the sentence passed on in tokens is whole."""
+        self._is_mid_sentence = False
         if self.floor.is_current(generation):
             await self._send(
                 relay_messages.text("", is_last=True, language=self.language, is_interruptible=True)

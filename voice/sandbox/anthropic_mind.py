@@ -16,6 +16,7 @@ from voice import languages
 from voice.analyse import language as detecting
 from voice.analyse import name as naming
 from voice.analyse import phone, signals
+from voice.sandbox import anthropic_reading as reading
 
 _ASK = {
     "reason": "ask_reason",
@@ -26,6 +27,9 @@ _ASK = {
 }
 _URGENT = frozenset({"life", "hazard"})
 _HIGH = frozenset({"now", "outage", "urgent", "heating"})
+#: After these tools others speak.
+_SPOKEN_FOR = frozenset({"transfer", "end_call", "offer_times"})
+_SHOWN, _OWN = "Caller's number: shown", "caller"
 _LEAST_WORDS = 4
 _LONGEST = 280
 
@@ -42,19 +46,31 @@ def think(request: Mapping[str, Any]) -> Thought:
     """Answer a request of the Messages API."""
     schema = _schema(request)
     if schema is not None:
-        return Thought(json.dumps(fill(schema, _user_text(request)), ensure_ascii=False))
+        text = "\n".join(_text(message) for message in request.get("messages", ()))
+        filled = reading.proposal(text) if reading.is_analysis(schema) else fill(schema, text)
+        return Thought(json.dumps(filled, ensure_ascii=False))
     tools = {str(tool.get("name")) for tool in request.get("tools") or ()}
     told = _instructions(request)
     missing = _listed(told, "Missing")
     tag = _tag(told)
     last = _last(request)
+    offers = _SHOWN in told
     if _is_result(last):
-        return _go_on(request, missing, tag)
-    said = _text(last)
-    wanted = _wanted(said, missing, tools, tag)
-    if wanted:
+        return _go_on(request, missing, tag, offers=offers)
+    wanted = _wanted(_text(last), missing, tools, tag)
+    if _is_spoken_for(wanted):
         return Thought("", wanted)
-    return Thought(_question(missing, tag))
+    saved = {given.get("slot") for _, given in wanted}
+    left = [slot for slot in missing if slot not in saved]
+    return Thought(_question(left, tag, offers=offers), wanted)
+
+
+def _is_spoken_for(wanted: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
+    """Tell whether something is said for the model after the tools that it uses: digits, times, a transfer, goodbye."""
+    return any(
+        name in _SPOKEN_FOR or (given.get("slot") == "number" and given.get("value") != _OWN)
+        for name, given in wanted
+    )
 
 
 def _wanted(
@@ -81,9 +97,9 @@ def _slots(said: str, missing: Sequence[str], tag: str) -> list[tuple[str, str]]
     found = []
     if "name" in missing and (name := naming.introduction(said, tag).full):
         found.append(("name", name))
-    number = phone.wanted(said, language=tag)
-    if "number" in missing and number:
-        found.append(("number", number))
+    numbers = phone.find(said, language=tag)
+    if "number" in missing and numbers:
+        found.append(("number", numbers[0].number))
     if "reason" in missing and len(said.split()) >= _LEAST_WORDS:
         found.append(("reason", said[:_LONGEST]))
     kinds = {signal.kind for signal in signals.find(said, tag)}
@@ -92,7 +108,9 @@ def _slots(said: str, missing: Sequence[str], tag: str) -> list[tuple[str, str]]
     return found
 
 
-def _go_on(request: Mapping[str, Any], missing: Sequence[str], tag: str) -> Thought:
+def _go_on(
+    request: Mapping[str, Any], missing: Sequence[str], tag: str, *, offers: bool
+) -> Thought:
     """Speak after tools: no word where the number is read back by others, else the next question."""
     saved = {
         str(block.get("input", {}).get("slot"))
@@ -106,14 +124,18 @@ def _go_on(request: Mapping[str, Any], missing: Sequence[str], tag: str) -> Thou
         for block in _blocks(message)
         if block.get("type") == "tool_use"
     }
-    if "number" in saved or used & {"transfer", "end_call", "offer_times"}:
+    has_spoken = any(_text(message).strip() for message in request.get("messages", ())[-2:-1])
+    if has_spoken or "number" in saved or used & _SPOKEN_FOR:
         return Thought("")
-    return Thought(_question([slot for slot in missing if slot not in saved], tag))
+    left = [slot for slot in missing if slot not in saved]
+    return Thought(_question(left, tag, offers=offers))
 
 
-def _question(missing: Sequence[str], tag: str) -> str:
-    line = next((_ASK[slot] for slot in missing if slot in _ASK), "anything_else")
-    return languages.line(line, tag)
+def _question(missing: Sequence[str], tag: str, *, offers: bool) -> str:
+    slot = next((one for one in missing if one in _ASK), None)
+    if slot == "number" and offers:
+        return languages.line("offer_caller_id", tag)
+    return languages.line(_ASK[slot] if slot else "anything_else", tag)
 
 
 def fill(schema: Mapping[str, Any], text: str) -> Any:
@@ -203,16 +225,3 @@ def _is_result(message: Mapping[str, Any]) -> bool:
 def _text(message: Mapping[str, Any]) -> str:
     blocks = _blocks(message)
     return "\n".join(str(b.get("text", "")) for b in blocks if b.get("type") == "text")
-
-
-def _user_text(request: Mapping[str, Any]) -> str:
-    """Give what the caller said of a transcript for analysis, else all that the user wrote."""
-    text = "\n".join(_text(message) for message in request.get("messages", ()))
-    found = re.search(r"<call>(.*)</call>", text, re.DOTALL)
-    try:
-        turns = json.loads(found.group(1))["turns"] if found else None
-    except (ValueError, KeyError, TypeError):
-        turns = None
-    if not isinstance(turns, list):
-        return text
-    return " ".join(str(turn.get("text", "")) for turn in turns if turn.get("who") == "caller")

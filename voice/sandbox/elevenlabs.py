@@ -197,6 +197,7 @@ class Conversation:
             name = min(override)
             raise _Closed(1008, f"Override for field '{name}' is not allowed by config.")
         self.override = override
+        self._talker.instructions = str((override.get("prompt") or {}).get("prompt") or "")
         await self._send(
             "conversation_initiation_metadata",
             conversation_initiation_metadata_event={
@@ -220,12 +221,15 @@ class Conversation:
                 case "pong":
                     self.pongs += 1
                 case "client_tool_result":
+                    self._talker.told(str(message.get("result")))
                     waiting = self._results.pop(message["tool_call_id"], None)
                     if waiting and not waiting.done():
                         waiting.set_result(message)
                 case "user_message":
                     self._answer(str(message["text"]))
-                case "contextual_update" | "user_activity" | "feedback":
+                case "contextual_update":
+                    self._talker.told(str(message.get("text")))
+                case "user_activity" | "feedback":
                     pass
                 case _:
                     raise _Closed(1008, "Invalid message received")
@@ -296,7 +300,8 @@ class Conversation:
             }
             await self._send("client_tool_call", client_tool_call=call)
             await asyncio.wait({waiting}, timeout=5.0)
-        await self._speak(self._talker.answer())
+        if said := self._talker.answer():
+            await self._speak(said)
 
     async def _speak(self, text: str) -> None:
         delays = self._server.delays

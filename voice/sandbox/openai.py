@@ -165,6 +165,7 @@ class Conversation:
             await self._error("invalid_request_error", "unknown_parameter", param=problem)
             return
         self._talker.tools = self.session.tool_names()
+        self._talker.instructions = str(self.session.settings.get("instructions") or "")
         await self._send("session.updated", session=self.session.described())
 
     async def _append(self, message: Mapping[str, Any]) -> None:
@@ -225,6 +226,8 @@ class Conversation:
             await self._error("invalid_request_error", "invalid_value", param="item.call_id")
             return
         self.session.items.append(item)
+        if item.get("role") == "system":
+            self._talker.told(" ".join(str(part.get("text")) for part in item.get("content", ())))
         await self._added(item)
 
     async def _truncate(self, message: Mapping[str, Any]) -> None:
@@ -306,11 +309,16 @@ class Conversation:
                 uses = self._talker.uses(heard) if wanted.get("tool_choice") != "none" else []
                 if uses:
                     self.session.has_answered = True
-                    if self._server.speaks_with_tools:
-                        item, said = self._new("item"), self._talker.answer()
+                    spoken: list[Mapping[str, Any]] = []
+                    if self._server.speaks_with_tools and (said := self._talker.answer()):
+                        item = self._new("item")
                         await self._speak(response, item, Say(said))
-                    return [await self._call(response, use.tool, use.arguments) for use in uses]
+                        spoken.append(_message(item, said))
+                    calls = [await self._call(response, use.tool, use.arguments) for use in uses]
+                    return [*spoken, *calls]
             said = self._talker.answer()
+        if not said:
+            return []
         item = self._new("item")
         await self._speak(response, item, Say(said, is_kept=wanted.get("conversation") != "none"))
         return [_message(item, said)]

@@ -28,7 +28,7 @@ Ts = TypeVarTuple("Ts")
 START = datetime(2026, 12, 1, 15, 0, tzinfo=UTC)
 
 #: How long, in real seconds, an answer from outside may take before timers go on, so that time-outs can happen.
-OUTSIDE_PATIENCE_S = 30.0
+OUTSIDE_PATIENCE_S = 60.0
 #: … and a thread, which nothing can time out: so long that only a hung one reaches it.
 THREAD_PATIENCE_S = 600.0
 #: How long, in real seconds, a thread or a signal may still wake a loop in which nothing else can happen.

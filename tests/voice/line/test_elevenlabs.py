@@ -31,9 +31,15 @@ def test_a_message_is_taken_in_full():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             await phone.quiet()
             await phone.speak("Four one five, five five five, oh one three two.")
+            await phone.hears("4 1 5, 5 5 5, 0 1 3 2. Is that right?")
+            await phone.quiet()
+            await phone.speak("Yes, that's right.")
+            await phone.hears("urgent")
+            await phone.quiet()
+            await phone.speak("No.")
             await phone.hears("anything else")
             await phone.quiet()
             await phone.speak("No, that is all. Goodbye.")
@@ -44,20 +50,15 @@ def test_a_message_is_taken_in_full():
 
     session, talk = made.session, made.elevenlabs.conversations[0]
     assert heard.startswith("Hello, this is Brightsmile.")
-    assert heard.endswith("goodbye.")
+    assert heard.endswith("Goodbye.")
     assert (session.after, session.failed_lines, session.fallbacks) == ("end", [], [])
     assert session.talk.slots["name"] == "Dana Whitfield"
-    assert [one.tool for one in session.tools] == [
-        "save_slot",
-        "save_slot",
-        "save_slot",
-        "end_call",
-    ]
+    assert [one.tool for one in session.tools] == [*["save_slot"] * 4, "end_call"]
     assert talk.override["language"] == "en"
     assert "Brightsmile" in talk.override["prompt"]["prompt"]
     assert talk.pongs == talk.sent.count("ping") > 3
     results = [one for one in talk.received if one.get("type") == "client_tool_result"]
-    assert [one["is_error"] for one in results] == [False] * 4
+    assert [one["is_error"] for one in results] == [False] * 5
     assert any("word for word: I have 4 1 5" in one["result"] for one in results)
 
 
@@ -100,7 +101,7 @@ def test_transcripts_of_dots_are_no_turns():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             return made
 
     assert run(call()).said("caller") == []
@@ -222,12 +223,12 @@ def test_a_number_dictated_with_pauses_is_one_number():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             await phone.quiet()
             for part in ("Two one two,", "five five five,", "oh one", "seven seven."):
                 phone.say(part)
                 phone.pause(1.0)
-            await phone.hears("anything else")
+            await phone.hears("2 1 2, 5 5 5, 0 1 7 7")
             return made
 
     assert run(call()).session.talk.pending == "+12125550177"

@@ -62,7 +62,7 @@ def test_garbage_in_a_call_is_passed_over():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak("Hi, this is Dana Whitfield, my kitchen sink is leaking.")
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             return made.session
 
     session = run(call())

@@ -33,12 +33,15 @@ def test_a_message_is_taken_in_full():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             await phone.quiet()
             await phone.speak("Four one five, five five five, oh one three two.")
             await phone.hears("4 1 5, 5 5 5, 0 1 3 2. Is that right?")
             await phone.quiet()
             await phone.speak("Yes, that's right.")
+            await phone.hears("urgent")
+            await phone.quiet()
+            await phone.speak("No.")
             await phone.hears("anything else")
             await phone.quiet()
             await phone.speak("No, that is all. Goodbye.")
@@ -55,13 +58,8 @@ def test_a_message_is_taken_in_full():
     assert session.talk.slots["name"] == "Dana Whitfield"
     assert session.talk.slots["number"] == "+14155550132"
     assert session.talk.is_number_confirmed
-    assert [turn.voice for turn in session.turns] == [Voice.AGENT, Voice.CALLER] * 4 + [Voice.AGENT]
-    assert [one.tool for one in session.tools] == [
-        "save_slot",
-        "save_slot",
-        "save_slot",
-        "end_call",
-    ]
+    assert [turn.voice for turn in session.turns] == [Voice.AGENT, Voice.CALLER] * 5 + [Voice.AGENT]
+    assert [one.tool for one in session.tools] == [*["save_slot"] * 4, "end_call"]
     assert made.openai.sessions[0].errors == []
     assert max(session.latency["own_share"]) < 30
 
@@ -166,7 +164,7 @@ def test_a_number_dictated_with_pauses_is_one_number():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             await phone.quiet()
             for part in ("Two one two,", "five five five,", "oh one", "seven seven."):
                 phone.say(part)
@@ -190,13 +188,13 @@ def test_what_is_said_twice_in_one_breath_is_spoken_once():
             await phone.hears(GREETING)
             await phone.quiet()
             await phone.speak(PROBLEM)
-            await phone.hears("which number")
+            await phone.hears("number you are calling from")
             await phone.quiet(1.5)
             return made, phone.heard()
 
     made, heard = run(call())
 
-    assert heard.count("Which number") == 1
+    assert heard.count("number you are calling from") == 1
     assert len(made.session.tools) == 2
 
 
@@ -402,7 +400,7 @@ def test_a_dropped_socket_goes_on_where_it_was():
                 await phone.hears(GREETING)
                 await phone.quiet()
                 await phone.speak(PROBLEM)
-                await phone.hears("which number")
+                await phone.hears("number you are calling from")
             await asyncio.sleep(0.5)
             async with made.phone() as phone:
                 await phone.hears_something()
