@@ -110,7 +110,9 @@ def plan_anew(hub: Hub, tenant_id: str, event_id: str, *, actor: str) -> Anew:
     """Plan a voicemail by its bucket and the mappings of today.
 
     Steps of mappings that apply now are added, those that a dropped bucket had kept back go out, and what is not sent
-    yet of mappings that apply no more is rejected. Records that were written stay. Raises NoSuchVoicemail and CannotRead.
+    yet of mappings that apply no more is rejected. Records that were written stay.
+
+    Raises NoSuchVoicemail and CannotRead.
     """
     current = playbook(hub, tenant_id, is_fresh=True)
     with hub.tenant(tenant_id) as session:
@@ -192,9 +194,9 @@ def _settle(
         for key, row in there.items()
         if key not in wanted and row.state in _UNSENT and row.job is None
     ]
-    for row in withdrawn:
-        row.state, row.reason, row.decided_by = State.REJECTED.value, _MOVED, actor
-        row.updated_at = now()
+    for one in withdrawn:
+        one.state, one.reason, one.decided_by = State.REJECTED.value, _MOVED, actor
+        one.updated_at = now()
     released = [
         (there[key], row)
         for key, row in wanted.items()
@@ -208,9 +210,9 @@ def _settle(
     done = {row.id for row in known if row.record_id}
     session.add_all(_made(event.tenant_id, row, ids, done) for row in new)
     if wanted:
-        for row in known:
-            if row.connection_id is None:
-                session.delete(row)
+        for one in known:
+            if one.connection_id is None:
+                session.delete(one)
     session.flush()
     event.planned = len(
         session.scalars(select(Delivery.id).where(Delivery.event_id == event.id)).all()

@@ -32,9 +32,11 @@ from hub.web import (
     playbook,
     recordings,
     replays,
+    saved_views,
     shell,
     sign_in,
     sync,
+    triage,
     voicemails,
 )
 
@@ -43,6 +45,8 @@ _SUBJECTS = (
     sign_in,
     overview,
     voicemails,
+    triage,
+    saved_views,
     recordings,
     outcomes,
     deliveries,

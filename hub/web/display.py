@@ -68,6 +68,27 @@ class Words:
         "deliveries.parked": "amber",
         "webhook.disabled": "red",
     }
+    #: Spoken languages by their first part, as BCP 47 has it; others are shown as they are.
+    language: Mapping[str, str] = {
+        "ar": "Arabic",
+        "de": "German",
+        "en": "English",
+        "es": "Spanish",
+        "fr": "French",
+        "hi": "Hindi",
+        "it": "Italian",
+        "ja": "Japanese",
+        "ko": "Korean",
+        "nl": "Dutch",
+        "pl": "Polish",
+        "pt": "Portuguese",
+        "ru": "Russian",
+        "tl": "Tagalog",
+        "tr": "Turkish",
+        "uk": "Ukrainian",
+        "vi": "Vietnamese",
+        "zh": "Chinese",
+    }
     role: Mapping[str, str] = {
         "owner": "Owner",
         "admin": "Admin",

@@ -19,7 +19,6 @@ from hub.db.tenancy import TenantSession
 from hub.web import editor, reading
 from hub.web.display import zone
 from hub.web.editor import Checked, Preview
-from hub.web.reading import Filters
 from hub.web.viewer import needs, the_hub, viewer
 from mappings.catalogue import catalogue, example_facts
 from mappings.presets import VERTICALS, presets
@@ -235,7 +234,7 @@ def _editor(
     changes: list[tuple[str, str]] | None = None,
 ) -> str:
     me, hub = viewer(), the_hub()
-    recent = reading.inbox(hub, me.tenant_id, Filters(), None, size=_RECENT).items
+    recent = reading.latest(hub, me.tenant_id, size=_RECENT)
     reading.note_listed(hub, me, recent)
     if not draft.event_id:
         bodies = {one.row.id: one.data for one in recent if one.is_readable}

@@ -20,7 +20,6 @@ from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.web import outcomes, overview_charts, reading
 from hub.web.display import zone
-from hub.web.reading import Filters
 from hub.web.shell import needs_person
 from hub.web.viewer import needs, the_hub, viewer
 
@@ -72,8 +71,8 @@ def show() -> ResponseReturnValue:
             select(Connection).order_by(Connection.label, Connection.id)
         ).all()
         found = sums(session)
-    latest = reading.inbox(hub, me.tenant_id, Filters(), None, size=_LATEST)
-    reading.note_listed(hub, me, latest.items)
+    latest = reading.latest(hub, me.tenant_id, size=_LATEST)
+    reading.note_listed(hub, me, latest)
     return render_template(
         "overview.html",
         accounts=[Account(row, _day_limits(row)) for row in accounts],
@@ -83,7 +82,7 @@ def show() -> ResponseReturnValue:
         trends=overview_charts.trends(hub, me.tenant_id, me.timezone),
         buckets=buckets,
         delivered=delivered or 0,
-        latest=latest.items,
+        latest=latest,
         sums=found,
         targets=outcomes.targets(hub, me.tenant_id),
         today=sum(number for _, number in buckets),

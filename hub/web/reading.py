@@ -5,15 +5,13 @@ A list costs the same few queries however long it is, and opens at most one page
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import defer, load_only
 
 from hub.context import Hub
@@ -24,12 +22,8 @@ from hub.db.events import StoredEvent
 from hub.db.mappings import FieldMapping
 from hub.db.people import Viewer
 from hub.db.tenancy import TenantSession
+from hub.db.triage import BucketCorrection, CallBack
 from hub.db.vault import Unreadable
-
-PAGE_SIZE = 25
-_MOST_SCORE = 100
-
-Order = Literal["newest", "urgent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +47,8 @@ class Voicemail:
     data: dict[str, Any]
     is_readable: bool
     done: tuple[Done, ...] = ()
+    call_back: CallBack | None = None
+    correction: BucketCorrection | None = None
 
     @property
     def title(self) -> str:
@@ -93,88 +89,17 @@ class Voicemail:
         return self.row.time or self.row.received_at
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a person wants to see of the inbox; empty means everything."""
-
-    bucket: str = ""
-    urgency: str = ""
-    state: str = ""
-    order: Order = "newest"
-
-    @property
-    def is_set(self) -> bool:
-        """Whether anything is left out."""
-        return bool(self.bucket or self.urgency or self.state)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list, and the cursor of the next part."""
-
-    items: tuple[Voicemail, ...]
-    after: str | None = None
-    filters: Filters = field(default_factory=Filters)
-
-
 def _clip(text: str, size: int = 140) -> str:
     return text if len(text) <= size else text[: size - 1].rstrip() + "…"
 
 
-def inbox(
-    hub: Hub, tenant_id: str, filters: Filters, after: str | None, *, size: int = PAGE_SIZE
-) -> Page:
-    """Give one page of voicemails; a cursor that is not ours gives the first page."""
-    query = _ordered(_filtered(select(StoredEvent), filters), filters.order, _read_cursor(after))
+def latest(hub: Hub, tenant_id: str, *, size: int) -> tuple[Voicemail, ...]:
+    """Give the latest voicemails, the newest first."""
+    query = select(StoredEvent).order_by(StoredEvent.received_at.desc(), StoredEvent.id.desc())
     with hub.tenant(tenant_id) as session:
-        rows = session.scalars(query.limit(size + 1)).all()
-        shown = rows[:size]
-        done = deliveries_of(session, [row.id for row in shown])
-    items = tuple(opened(hub, row, done.get(row.id, ())) for row in shown)
-    more = len(rows) > size
-    return Page(items, _cursor(shown[-1]) if more else None, filters)
-
-
-def _filtered(query: Select[StoredEvent], filters: Filters) -> Select[StoredEvent]:
-    if filters.bucket:
-        query = query.where(StoredEvent.bucket == filters.bucket)
-    if filters.urgency:
-        query = query.where(StoredEvent.urgency_level == filters.urgency)
-    if filters.state:
-        in_state = select(Delivery.event_id).where(Delivery.state == filters.state)
-        query = query.where(StoredEvent.id.in_(in_state))
-    return query
-
-
-def _ordered(
-    query: Select[StoredEvent], order: Order, after: tuple[int, datetime, str] | None
-) -> Select[StoredEvent]:
-    when, row_id, score = StoredEvent.received_at, StoredEvent.id, StoredEvent.urgency_score
-    if after:
-        older = or_(when < after[1], and_(when == after[1], row_id < after[2]))
-        if order == "urgent":
-            older = or_(score < after[0], and_(score == after[0], older))
-        query = query.where(older)
-    if order == "urgent":
-        return query.order_by(score.desc(), when.desc(), row_id.desc())
-    return query.order_by(when.desc(), row_id.desc())
-
-
-def _cursor(row: StoredEvent) -> str:
-    place = json.dumps([row.urgency_score, row.received_at.isoformat(), row.id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str | None) -> tuple[int, datetime, str] | None:
-    if not text:
-        return None
-    try:
-        score, at, row_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        moment = datetime.fromisoformat(at)
-        is_ours = moment.tzinfo is not None and isinstance(score, int) and abs(score) <= _MOST_SCORE
-        return (score, moment, str(row_id).replace("\0", "")) if is_ours else None
-    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
-        return None
+        rows = session.scalars(query.limit(size)).all()
+        done = deliveries_of(session, [row.id for row in rows])
+    return tuple(opened(hub, row, done.get(row.id, ())) for row in rows)
 
 
 def deliveries_of(session: TenantSession, event_ids: Sequence[str]) -> dict[str, tuple[Done, ...]]:
@@ -259,11 +184,22 @@ def attempts_of(
 
 def one(hub: Hub, session: TenantSession, event_id: str) -> Voicemail | None:
     """Give one voicemail with everything opened, or None when this tenant has none of that id."""
-    row = session.scalars(select(StoredEvent).where(StoredEvent.id == event_id)).one_or_none()
-    if row is None:
+    found = session.execute(marked().where(StoredEvent.id == event_id)).one_or_none()
+    if found is None:
         return None
+    row, call_back, correction = found
     done = deliveries_of(session, [row.id]).get(row.id, ())
-    return opened(hub, row, tuple(with_sentences(hub, each) for each in done))
+    shown = opened(hub, row, tuple(with_sentences(hub, each) for each in done))
+    return replace(shown, call_back=call_back, correction=correction)
+
+
+def marked() -> Select[StoredEvent, CallBack, BucketCorrection]:
+    """Begin a query of events, each with what people have noted of it."""
+    return (
+        select(StoredEvent, CallBack, BucketCorrection)
+        .outerjoin(CallBack, CallBack.event_id == StoredEvent.id)
+        .outerjoin(BucketCorrection, BucketCorrection.event_id == StoredEvent.id)
+    )
 
 
 def note_listed(hub: Hub, me: Viewer, voicemails: Iterable[Voicemail]) -> None:

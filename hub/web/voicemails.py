@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
@@ -17,9 +16,10 @@ from hub.db.events import StoredEvent
 from hub.db.outcomes import Outcome
 from hub.db.people import Role
 from hub.voice import recordings
-from hub.web import outcomes, reading
+from hub.web import inbox, outcomes, reading, saved_views
 from hub.web.display import Words
-from hub.web.reading import Filters, Order, Try, Voicemail
+from hub.web.inbox import Filters
+from hub.web.reading import Try, Voicemail
 from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("voicemails", __name__, url_prefix="/voicemails")
@@ -29,29 +29,27 @@ _MOVING = {State.WAITING.value, State.SENDING.value}
 @pages.get("")
 @needs(Role.VIEWER)
 def show() -> ResponseReturnValue:
-    """Show the inbox, newest or most urgent first."""
-    wanted = Filters(
-        bucket=_one_of("bucket", Words.bucket),
-        urgency=_one_of("urgency", Words.urgency),
-        state=_one_of("state", Words.state),
-        order=cast("Order", _one_of("order", ("newest", "urgent")) or "newest"),
-    )
+    """Show the inbox: what is open with the most urgent first, what waits for a person, or everything."""
     me, hub = viewer(), the_hub()
-    page = reading.inbox(hub, me.tenant_id, wanted, request.args.get("after"))
+    wanted = Filters.of(request.args)
+    page = inbox.page(hub, me.tenant_id, wanted, request.args.get("after"), timezone=me.timezone)
     reading.note_listed(hub, me, page.items)
-    has_any = bool(page.items) or _has_any(me.tenant_id)
-    return render_template("voicemails/list.html", page=page, filters=wanted, has_any=has_any)
+    with hub.tenant(me.tenant_id) as session:
+        around = inbox.around(session)
+        views = saved_views.of(session, me, wanted)
+    return render_template(
+        "voicemails/list.html",
+        page=page,
+        filters=wanted,
+        has_any=bool(page.items) or _has_any(me.tenant_id),
+        around=around,
+        views=views,
+    )
 
 
 def _has_any(tenant_id: str) -> bool:
     with the_hub().tenant(tenant_id) as session:
         return session.scalars(select(StoredEvent.id).limit(1)).first() is not None
-
-
-def _one_of(name: str, known: object) -> str:
-    """Give a filter of the address when it is one that we know; others mean no filter."""
-    value = request.args.get(name, "")
-    return value if value in cast("dict[str, str]", known) else ""
 
 
 @pages.get("/<event_id>")

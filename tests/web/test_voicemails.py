@@ -16,7 +16,7 @@ from hub.db.base import now
 from hub.db.deliveries import Delivery, State
 from hub.db.events import StoredEvent
 from hub.delivery.plan import Incoming, accept
-from hub.web.reading import PAGE_SIZE
+from hub.web.inbox import PAGE_SIZE
 from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Page, Visitor, signed_in

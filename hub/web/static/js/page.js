@@ -18,17 +18,18 @@ document.addEventListener("keydown", (event) => {
 });
 
 // "Select all" ticks the boxes of its form; the count beside it follows.
+const TICKS = 'input[name="delivery"], input[name="voicemail"]';
 function countTicked(form) {
-  const ticked = form.querySelectorAll('input[name="delivery"]:checked').length;
+  const ticked = [...form.querySelectorAll(TICKS)].filter((box) => box.checked).length;
   for (const place of form.querySelectorAll("[data-count]")) place.textContent = String(ticked);
   for (const button of form.querySelectorAll("[data-needs-ticked]")) button.disabled = ticked === 0;
 }
 document.addEventListener("change", (event) => {
-  const form = event.target.form;
-  if (!form || !form.hasAttribute("data-selection")) return;
+  const form = event.target.form || event.target;
+  if (!form.matches("form[data-selection]")) return;
   const group = event.target.dataset.ticks;
   if (group !== undefined) {
-    for (const box of form.querySelectorAll('input[name="delivery"]')) {
+    for (const box of form.querySelectorAll(TICKS)) {
       if (group === "" || box.dataset.group === group) box.checked = event.target.checked;
     }
   }
