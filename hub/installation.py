@@ -20,14 +20,29 @@ def migrated(chosen: Settings) -> list[str]:
 
 
 def programs(chosen: Settings) -> list[Program]:
-    """Give hub, sweep and workers, in the order in which they stop: first no more comes in."""
-    host = "127.0.0.1" if chosen.host in {"0.0.0.0", "::"} else chosen.host  # noqa: S104 - compared, not bound
-    address = f"[{host}]" if ":" in host else host
-    return [
-        Program.of("hub", "serve", is_ready=answers(f"http://{address}:{chosen.port}/readyz")),
+    """Give hub, sweep, workers and voice, in the order in which they stop: first no more comes in.
+
+    Voice is among them where a Twilio account is set: without one no call can be believed.
+    """
+    found = [
+        Program.of("hub", "serve", is_ready=answers(f"{local_url(chosen)}/readyz")),
         Program.of("sweep", "sweep"),
         *(
             Program.of(f"worker-{number}", "worker")
             for number in range(1, chosen.worker_processes + 1)
         ),
     ]
+    if chosen.twilio_auth_tokens:
+        url = _url(chosen.voice_host, chosen.voice_port)
+        found.append(Program.of("voice", "voice", is_ready=answers(f"{url}/healthz")))
+    return found
+
+
+def local_url(chosen: Settings) -> str:
+    """Give the address at which programs of this machine reach the hub."""
+    return _url(chosen.host, chosen.port)
+
+
+def _url(host: str, port: int) -> str:
+    host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -129,6 +129,15 @@ class Settings(BaseSettings):
     metrics_tenants: bool = Field(
         default=False, description="Name the tenants of these connections in /metrics"
     )
+    voice_host: str = Field(
+        "127.0.0.1", description="The address that the voice service listens on"
+    )
+    voice_port: int = Field(
+        8090, ge=1, le=65_535, description="The port that the voice service listens on"
+    )
+    twilio_auth_tokens: SecretStr | None = Field(
+        None, description="The Twilio account's auth tokens; with them `up` runs the voice service"
+    )
     lease_s: float = Field(
         60.0,
         gt=0,

@@ -47,10 +47,10 @@ def demo(
 ) -> None:
     """Play sample voicemails through the real product into vendors in miniature.
 
-    Starts PostgreSQL, Redis, hub, workers, sweep and a sandbox of each vendor, connects a sample tenant by OAuth,
-    plays the voicemails, shows where each landed, and serves until Ctrl-C. A second run posts the
-    same voicemails, which are answered as known. With --json the last line of standard output is one JSON object:
-    events, deliveries (by state), records (by connector), ledger_ok, seconds.
+    Starts PostgreSQL, Redis, hub, workers, sweep, the voice service and a sandbox of each vendor, connects a
+    sample tenant by OAuth, places a call for each voicemail on a telephone network in miniature, shows where each
+    landed, and serves until Ctrl-C. A second run calls nobody again. With --json the last line of standard output is
+    one JSON object: events, deliveries (by state), records (by connector), ledger_ok, seconds.
 
     Exit code 1 when something did not land or the sums do not agree.
 
@@ -102,7 +102,7 @@ def _play(
     from hub.demo import run
     from hub.demo.connect import CouldNotConnect
     from hub.demo.play import CouldNotPlay
-    from hub.posting import Unanswered
+    from hub.demo.telephone import NoTelephone
     from hub.processes import DidNotStart, only_one
 
     if port:
@@ -121,8 +121,8 @@ def _play(
         run.clear(folder)
     try:
         demo, supervisor = run.start(stack, lambda: stack.enter_context(servers()), console, folder)
-        has_landed = run.play_all(demo, folder)
-    except (DidNotStart, CouldNotConnect, CouldNotPlay, Unanswered) as err:
+        has_landed = run.play_all(demo)
+    except (DidNotStart, CouldNotConnect, CouldNotPlay, NoTelephone) as err:
         raise Failed(str(err)) from err
     run.addresses(demo)
     result = demo.result()

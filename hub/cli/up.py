@@ -9,6 +9,8 @@ import click
 def up() -> None:
     """Run hub, workers and sweep, with PostgreSQL and Redis of its own where no address is set.
 
+    With a Twilio account in the settings the voice service is run, too.
+
     Migrates first, starts again what dies, and stops everything that it started on Ctrl-C or SIGTERM.
 
     \b
@@ -16,11 +18,12 @@ def up() -> None:
       afterbeep up
       AFTERBEEP_DATABASE_URL=postgresql://… AFTERBEEP_REDIS_URL=redis://… afterbeep up
     """
+    from hub import settings
     from hub.cli.opening import servers
     from hub.cli.output import say
     from hub.cli.problems import Failed
     from hub.cli.serve import listen
-    from hub.installation import migrated, programs
+    from hub.installation import local_url, migrated, programs
     from hub.processes import (
         DidNotStart,
         Stopped,
@@ -40,6 +43,7 @@ def up() -> None:
             Supervisor(services) as supervisor,
         ):
             migrated(chosen)
+            settings.export({"AFTERBEEP_HUB_URL": local_url(chosen)})
             supervisor.start(*programs(chosen))
             say(f"Afterbeep listens on {chosen.base_url} (Ctrl-C stops it).")
             supervisor.run()

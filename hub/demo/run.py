@@ -17,20 +17,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hub import settings
 from hub.context import Hub, open_hub
+from hub.demo import telephone
 from hub.demo.connect import connect, publish
 from hub.demo.house import House, house
-from hub.demo.play import Analyser, Played, needs_analyser, play, samples, wait
+from hub.demo.play import Played, play, samples, wait
 from hub.demo.report import landed, result, show
+from hub.demo.telephone import Line, Network
 from hub.demo.vendors import Vendor, variables, vendors
 from hub.embedded import Services
-from hub.installation import migrated, programs
-from hub.posting import Poster
+from hub.installation import local_url, migrated, programs
 from hub.processes import Supervisor
 from hub.settings import Settings, SettingsProblem
 
 #: What the demonstration and the embedded servers make in a data folder, and nothing else.
-_EVENTS = "demo-events.jsonl"
-_MADE = ("postgresql", "sandboxes", "demo.json", _EVENTS, "log")
+_MADE = ("postgresql", "sandboxes", "demo.json", "log", "outbox")
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Demo:
     console: Console
     began: float
     samples: Sequence[dict[str, Any]]
-    analyser: Analyser | None
+    line: Line
     played: list[Played]
 
     def result(self) -> dict[str, Any]:
@@ -77,25 +77,23 @@ def start(
     """Start everything and connect the sample tenant; ``stack`` stops it at its end."""
     began = time.monotonic()
     voicemails = samples()
-    analyser = (
-        stack.enter_context(Analyser()) if needs_analyser(voicemails, folder / _EVENTS) else None
-    )
     found = vendors(folder / "sandboxes")
-    settings.export(variables(found))
+    line = Line.of(folder / "sandboxes")
+    settings.export({**variables(found), **line.variables()})
     with console.status("Starting PostgreSQL and Redis …"):
         chosen, services = open_servers()
         migrated(chosen)
     supervisor = stack.enter_context(Supervisor(services, log_dir=folder / "log"))
-    if analyser:
-        analyser.begin()
-    with console.status("Starting hub, workers and the vendors in miniature …"):
+    settings.export({f"{settings.PREFIX}HUB_URL": local_url(chosen)})
+    with console.status("Starting hub, workers, voice and the vendors in miniature …"):
         supervisor.start(*programs(chosen), *(vendor.program for vendor in found))
     hub = open_hub(chosen)
     stack.callback(hub.engine.dispose)
     home, is_new = house(hub, folder / "demo.json")
     console.print(f"Tenant {'made' if is_new else 'found'}: Harbor Home Services")
     _connect_all(hub, home, found, console)
-    return Demo(hub, home, found, console, began, voicemails, analyser, []), supervisor
+    telephone.connect(hub, home)
+    return Demo(hub, home, found, console, began, voicemails, line, []), supervisor
 
 
 def _connect_all(hub: Hub, home: House, found: Sequence[Vendor], console: Console) -> None:
@@ -114,12 +112,9 @@ def _connect_all(hub: Hub, home: House, found: Sequence[Vendor], console: Consol
         )
 
 
-def play_all(demo: Demo, folder: Path) -> bool:
-    """Play the sample voicemails and wait until all has landed; tells whether it has."""
+def play_all(demo: Demo) -> bool:
+    """Call with each sample voicemail and wait until all has landed; tells whether it has."""
     console, hub = demo.console, demo.hub
-    if demo.analyser:
-        with console.status("Waiting for the analyser to load …"):
-            demo.analyser.wait()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -128,14 +123,15 @@ def play_all(demo: Demo, folder: Path) -> bool:
     )
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        Poster(hub.settings.base_url, demo.home.api_key) as poster,
+        Network(demo.line) as network,
     ):
-        playing = progress.add_task("Voicemails played", total=len(demo.samples))
+        calling = progress.add_task("Calls", total=len(demo.samples))
+        taken = progress.add_task("Voicemails taken", total=len(demo.samples))
         for one in play(
-            poster, demo.analyser or Analyser(), demo.samples, kept_in=folder / _EVENTS
+            hub, demo.home, network, demo.samples, on_call=lambda: progress.advance(calling)
         ):
             demo.played.append(one)
-            progress.advance(playing)
+            progress.advance(taken)
         delivering = progress.add_task("Deliveries settled", total=None)
         has_landed = wait(
             hub,
@@ -146,9 +142,8 @@ def play_all(demo: Demo, folder: Path) -> bool:
     answers = Counter(one.status for one in demo.played)
     console.print()
     console.print(
-        f"{len(demo.played)} voicemails posted: "
-        + ", ".join(f"{number} {status}" for status, number in answers.items())
-        + (". Known ones changed nothing." if answers["known"] else ".")
+        f"{len(demo.played)} voicemails: {answers['accepted']} called just now"
+        + (f", {answers['known']} known from before." if answers["known"] else ".")
     )
     if not has_landed:
         console.print("Some deliveries still wait; see the page of deliveries for why.")
@@ -161,6 +156,7 @@ def addresses(demo: Demo) -> None:
     lines = [
         ("Pages", url),
         ("API", f"{url}/docs"),
+        ("Voice", demo.line.ports.voice_url),
         *((f"{vendor.label} in miniature", vendor.url) for vendor in demo.vendors),
         ("Sign-in", f"{demo.home.email}  {demo.home.password}"),
     ]

@@ -60,16 +60,22 @@ def vendors(folder: Path) -> list[Vendor]:
     Links to records hold the port, so that a port that another program has taken since is a problem
     to be told. Raises SettingsProblem.
     """
+    return [
+        Vendor(name, f"http://127.0.0.1:{port_for(folder, name)}", folder) for name in SANDBOXES
+    ]
+
+
+def port_for(folder: Path, name: str) -> int:
+    """Give the port of the last time, or a free one; raises SettingsProblem when another program has taken it."""
     file = folder / "ports.json"
     folder.mkdir(parents=True, exist_ok=True)
     ports: dict[str, int] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    for name in SANDBOXES:
-        if name in ports:
-            _check_free(name, ports[name])
-        else:
-            ports[name] = _free_port()
+    if name in ports:
+        _check_free(name, ports[name])
+        return ports[name]
+    ports[name] = _free_port()
     file.write_text(json.dumps(ports), encoding="utf-8")
-    return [Vendor(name, f"http://127.0.0.1:{ports[name]}", folder) for name in SANDBOXES]
+    return ports[name]
 
 
 def variables(found: list[Vendor]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_the_demonstration_lands_and_a_second_run_changes_nothing(folder: Path):
     second = run("demo", "--once", "--json", "--port", port, env=env)
     again = last_json(second.stdout)
     assert second.returncode == 0, second.stderr
-    assert f"{found['events']} known" in second.stderr
+    assert f"{found['events']} known from before" in second.stderr
     assert (again["events"], again["deliveries"]) == (found["events"], found["deliveries"])
     assert again["records"] == found["records"]
 

@@ -71,13 +71,15 @@ class Call:
         number: Number,
         dialling: Dialling,
         script: Sequence[Action],
+        *,
+        sid: str | None = None,
     ) -> None:
         self.network = network
         self.habits = network.habits
         self.faults = network.faults
         self.number = number
         self.dialling = dialling
-        self.sid = network.new_sid("CA")
+        self.sid = sid or network.new_sid("CA")
         self.report = Report(self.sid, status="ringing")
         self.sound = Sound(self.report, self.habits.pace)
         self.web = Web(network.route, network.signer, network.faults, self.sound, self.report)

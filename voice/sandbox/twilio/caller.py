@@ -86,6 +86,19 @@ class HangUp(Action):
     """Hang up."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer(Action):
+    """Answer each question until the agent says goodbye: what is said to the first pattern that was heard.
+
+    ``replies`` are (regular expression, words) in order; words None hang up, as ``otherwise`` None does when nothing
+    fits. After ``most`` answers the caller hangs up in any case.
+    """
+
+    replies: tuple[tuple[str, str | None], ...]
+    otherwise: str | None = None
+    most: int = 12
+
+
 class Impatient(Exception):
     """What the caller waited for did not come."""
 
@@ -119,16 +132,38 @@ class CallerSide(Listener):
             if isinstance(action, Wait):
                 await asyncio.sleep(action.seconds)
                 continue
-            try:
-                async with asyncio.timeout(self._patience_s):
-                    await self._moment(action)
-            except TimeoutError:
-                raise Impatient(_what(number, action, self._patience_s)) from None
+            if isinstance(action, Answer):
+                await self._answer(number, action)
+                return
+            await self._until(number, action)
             if isinstance(action, HangUp):
                 return
             await self._act(action)
             self._since = self._sound.now
         await asyncio.sleep(self._stays_s)
+
+    async def _until(self, number: int, action: Action) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._moment(action)
+        except TimeoutError:
+            raise Impatient(_what(number, action, self._patience_s)) from None
+
+    async def _answer(self, number: int, action: Answer) -> None:
+        """Answer until there is nothing to say; the caller then hangs up."""
+        for _ in range(action.most):
+            await self._until(number, action)
+            asked = self._heard_since()
+            found = [
+                words
+                for pattern, words in action.replies
+                if re.search(pattern, asked, re.IGNORECASE)
+            ]
+            words = found[0] if found else action.otherwise
+            if words is None:
+                return
+            await self._sound.say(words, language=self._language)
+            self._since = self._sound.now
 
     def agent_started(self, heard: Heard) -> None:
         """Look up."""
@@ -191,8 +226,15 @@ class CallerSide(Listener):
         await asyncio.sleep(max(0.0, begun + over - self._sound.now))
 
     def _has_heard(self, hears: str | None, of: Heard | None = None) -> bool:
+        text = self._heard_since(of)
+        if hears is None:
+            return of is not None or bool(text.strip())
+        return re.search(hears, text, re.IGNORECASE) is not None
+
+    def _heard_since(self, of: Heard | None = None) -> str:
+        """Give what was heard since the caller's last action, of all or of one utterance."""
         now = self._sound.now + 1e-6
-        text = " ".join(
+        return " ".join(
             "".join(
                 word.text
                 for word in heard.words
@@ -200,9 +242,6 @@ class CallerSide(Listener):
             )
             for heard in ([of] if of else self._sound.report.heard)
         )
-        if hears is None:
-            return of is not None or bool(text.strip())
-        return re.search(hears, text, re.IGNORECASE) is not None
 
 
 def _what(number: int, action: Action, patience_s: float) -> str:

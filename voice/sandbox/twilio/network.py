@@ -66,9 +66,9 @@ class PhoneNetwork:
     _sids: int = 0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[PhoneNetwork]:
+    async def open(self, port: int = 0) -> AsyncIterator[PhoneNetwork]:
         """Serve the REST API while the block runs; ``rest_url`` is then its address."""
-        async with serving(rest_app(self)) as at:
+        async with serving(rest_app(self), port) as at:
             self.rest_url = self.recordings.rest_url = f"http://{at}"
             yield self
             for call in list(self.calls.values()):
@@ -107,8 +107,12 @@ class PhoneNetwork:
         forwarded_from: str | None = None,
         caller_name: str | None = None,
         language: str = "en-US",
+        sid: str | None = None,
     ) -> Call:
-        """Place a call. It goes on by itself; ``await call.finished()`` gives its report."""
+        """Place a call. It goes on by itself; ``await call.finished()`` gives its report.
+
+        ``sid`` names it; otherwise it gets one of its own.
+        """
         dialling = Dialling(
             to=to,
             from_=from_,
@@ -116,7 +120,7 @@ class PhoneNetwork:
             caller_name=caller_name,
             language=language,
         )
-        call = Call(self, self.numbers[to], dialling, caller)
+        call = Call(self, self.numbers[to], dialling, caller, sid=sid)
         self.calls[call.sid] = call
         return call
 
