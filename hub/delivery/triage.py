@@ -57,10 +57,10 @@ def correct(hub: Hub, tenant_id: str, event_id: str, bucket: str, *, actor: str)
 
     Putting it back where it came from takes the correction back. Raises NoSuchVoicemail and NoSuchBucket.
     """
-    if bucket not in {one.value for one in Bucket}:
-        raise NoSuchBucket(bucket)
     with hub.tenant(tenant_id) as session:
         event = _event(session, event_id)
+        if bucket not in {one.value for one in Bucket}:
+            raise NoSuchBucket(bucket)
         if event.bucket == bucket:
             return False
         kept = session.scalars(

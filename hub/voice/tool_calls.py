@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.context import Hub
 from hub.db import audit
 from hub.db.base import new_id
-from hub.db.keys import VOICE, Holder
+from hub.db.keys import VOICE
 from hub.db.telephone import VoiceToolCall
 
 
@@ -54,6 +54,22 @@ class Used:
         """Read what :meth:`written` gave."""
         content = json.loads(text)
         return cls(**content | {"at": datetime.fromisoformat(content["at"])})
+
+
+class Reader(Protocol):
+    """Who reads: an API key, or a person."""
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose calls they read."""
+
+    @property
+    def is_phi(self) -> bool:
+        """Whether reading is written down."""
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names them."""
 
 
 class Differs(Exception):
@@ -123,7 +139,7 @@ def keep(hub: Hub, tenant_id: str, call_id: str, used: Sequence[Used]) -> int:
     return len(new)
 
 
-def read(hub: Hub, holder: Holder, call_id: str) -> list[Used]:
+def read(hub: Hub, holder: Reader, call_id: str) -> list[Used]:
     """Give the tool calls of a call, in order; for tenants with health data the reading is written down."""
     with hub.tenant(holder.tenant_id) as session:
         rows = session.execute(

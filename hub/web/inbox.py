@@ -41,6 +41,7 @@ ORDERS: Final = {"urgent": "Most urgent first", "newest": "Newest first"}
 CALLERS: Final = {"known": "Has called before", "new": "First call"}
 _MOST_SCORE: Final = 100
 _RECENT: Final = 1_000
+_YEARS: Final = range(1900, 2200)
 
 Tab = Literal["open", "needs", "all"]
 Order = Literal["newest", "urgent"]
@@ -310,14 +311,13 @@ def _one_of(asked: Mapping[str, str], name: str, known: Mapping[str, str]) -> st
 
 
 def _day(text: str) -> str:
+    """Read a day of a browser's field; what is none, or in no year of telephones, is no filter."""
     try:
-        return datetime.fromisoformat(text[:10]).date().isoformat() if text else ""
+        day = datetime.fromisoformat(text[:10]).date() if text else None
     except ValueError:
         return ""
+    return day.isoformat() if day and day.year in _YEARS else ""
 
 
 def _midnight(day: str, timezone: str) -> datetime:
-    try:
-        return datetime.fromisoformat(day).replace(tzinfo=zone(timezone)).astimezone(UTC)
-    except OverflowError:  # the first and the last day that there is
-        return datetime.fromisoformat(day).replace(tzinfo=UTC)
+    return datetime.fromisoformat(day).replace(tzinfo=zone(timezone)).astimezone(UTC)

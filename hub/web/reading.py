@@ -20,7 +20,7 @@ from hub.db.connections import Connection, Health
 from hub.db.deliveries import Attempt, Delivery
 from hub.db.events import StoredEvent
 from hub.db.mappings import FieldMapping
-from hub.db.people import Viewer
+from hub.db.people import Person, Viewer
 from hub.db.tenancy import TenantSession
 from hub.db.triage import BucketCorrection, CallBack
 from hub.db.vault import Unreadable
@@ -200,6 +200,13 @@ def marked() -> Select[StoredEvent, CallBack, BucketCorrection]:
         .outerjoin(CallBack, CallBack.event_id == StoredEvent.id)
         .outerjoin(BucketCorrection, BucketCorrection.event_id == StoredEvent.id)
     )
+
+
+def named(session: TenantSession, actors: Iterable[str | None]) -> dict[str, str]:
+    """Give the people among some actors as others know them."""
+    ids = {actor.removeprefix("person:") for actor in actors if actor}
+    rows = session.execute(select(Person.id, Person.name, Person.email).where(Person.id.in_(ids)))
+    return {f"person:{person_id}": name or email for person_id, name, email in rows}
 
 
 def note_listed(hub: Hub, me: Viewer, voicemails: Iterable[Voicemail]) -> None:

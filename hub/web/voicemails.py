@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-
 from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -13,14 +9,18 @@ from sqlalchemy import select
 from hub.db import audit
 from hub.db.deliveries import State
 from hub.db.events import StoredEvent
-from hub.db.outcomes import Outcome
 from hub.db.people import Role
-from hub.voice import recordings
-from hub.web import inbox, outcomes, reading, saved_views
-from hub.web.display import Words
+from hub.db.telephone import SOURCE
+from hub.db.vault import Unreadable
+from hub.delivery import triage
+from hub.delivery.playbook import playbook
+from hub.voice import recordings, tool_calls
+from hub.voice.tool_calls import Used
+from hub.web import evidence, inbox, outcomes, reading, saved_views, timeline
 from hub.web.inbox import Filters
-from hub.web.reading import Try, Voicemail
+from hub.web.reading import Voicemail
 from hub.web.viewer import needs, the_hub, viewer
+from mappings.event import with_transcript_text
 
 pages = Blueprint("voicemails", __name__, url_prefix="/voicemails")
 _MOVING = {State.WAITING.value, State.SENDING.value}
@@ -61,12 +61,15 @@ def one(event_id: str) -> ResponseReturnValue:
         found = reading.one(hub, session, event_id)
         if found is None:
             abort(404)
-        attempts = reading.attempts_of(hub, session, [done.row.id for done in found.done])
-        became = outcomes.of_deliveries(session, [done.row.id for done in found.done])
+        ids = [done.row.id for done in found.done]
+        attempts = reading.attempts_of(hub, session, ids)
+        became = outcomes.of_deliveries(session, ids)
         page = outcomes.page_of(session, event_id)
         sound = recordings.of_event(session, event_id)
+        names = reading.named(session, _actors(found, page))
         if me.is_phi:
             audit.record(session, actor=me.actor, action="voicemail.read", target=event_id)
+    said = evidence.lines(found.data)
     # Looking again by itself would write down a reading that nobody did.
     is_moving = not me.is_phi and any(done.row.state in _MOVING for done in found.done)
     return render_template(
@@ -74,47 +77,43 @@ def one(event_id: str) -> ResponseReturnValue:
         voicemail=found,
         attempts=attempts,
         is_moving=is_moving,
-        moments=_timeline(found, attempts, became),
+        moments=timeline.moments(found, attempts, became, names=names, page=page, sound=sound),
+        names=names,
         page=page,
         sound=sound,
+        said=said,
+        marked=evidence.marked(said),
+        slots=evidence.slots(found.data, said),
+        stages=evidence.trace(found.data),
+        may_plan=_may_plan(found),
+        tools=_tools(found),
     )
 
 
-#: What an attempt came to when the record is there afterwards.
-_WRITTEN = {"created", "updated", "found"}
+def _actors(found: Voicemail, page: outcomes.Page | None) -> list[str | None]:
+    return [
+        found.call_back.called_by if found.call_back else None,
+        found.correction.decided_by if found.correction else None,
+        page.verdict.decided_by if page and page.verdict else None,
+        *(done.row.decided_by for done in found.done),
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened, for the timeline."""
+def _may_plan(found: Voicemail) -> bool:
+    """Tell whether planning a corrected voicemail anew would change anything."""
+    if found.correction is None or not found.is_readable:
+        return False
+    current = playbook(the_hub(), viewer().tenant_id, is_fresh=True)
+    facts = with_transcript_text(found.data)
+    return triage.would_change(current, found.row, facts, [done.row for done in found.done])
 
-    at: datetime
-    text: str
-    tone: str = ""
 
-
-def _timeline(
-    found: Voicemail, attempts: dict[str, tuple[Try, ...]], became: Sequence[Outcome]
-) -> list[Moment]:
-    """Put what happened to a voicemail in order, from the call to what became of its records."""
-    row = found.row
-    moments = [Moment(row.received_at, "Accepted; every action was planned")]
-    if row.time:
-        moments.append(Moment(row.time, "The caller hung up"))
-    for done in found.done:
-        name = f"{Words().connector(done.connector)} {done.row.object or ''}".strip()
-        tries = attempts.get(done.row.id, ())
-        for place, one in enumerate(reversed(tries), start=1):
-            if one.row.outcome in _WRITTEN:
-                moments.append(Moment(one.row.at, f"{name} {one.row.outcome}", "good"))
-            else:
-                text = f"{name}: attempt {place}, {one.row.outcome}"
-                moments.append(Moment(one.row.at, text, "bad"))
-        if done.row.state in {State.PARKED.value, State.REJECTED.value}:
-            word = Words.state[done.row.state].lower()
-            moments.append(Moment(done.row.updated_at, f"{name} was {word}", "bad"))
-        for outcome in became:
-            if outcome.delivery_id == done.row.id:
-                words, tone = outcomes.in_words(outcome)
-                moments.append(Moment(outcome.at, f"{name} {words}", tone))
-    return sorted(moments, key=lambda moment: moment.at)
+def _tools(found: Voicemail) -> list[Used]:
+    """Give the tools that the agent used in the call, to those who may act on it."""
+    me, hub = viewer(), the_hub()
+    if found.row.source != SOURCE or found.row.expunged_at or not me.may(Role.OPERATOR):
+        return []
+    try:
+        return tool_calls.read(hub, me, found.row.event_id)
+    except Unreadable:
+        return []

@@ -26,6 +26,7 @@ IDS = {
     "mapping_id",
     "webhook_id",
     "replay_id",
+    "view_id",
     "invitation_id",
     "key_id",
     "sign_in_id",
@@ -51,10 +52,16 @@ def things(connected: Connected) -> dict[str, str]:
     from sqlalchemy import select
 
     from hub.db.deliveries import Delivery
+    from hub.db.triage import SavedView
 
     with connected.hub.tenant(connected.company.tenant_id) as session:
         delivery_id = session.scalars(select(Delivery.id)).one()
+        view = SavedView(person_id=connected.company.person_id, name="Mine", query="tab=all")
+        session.add(view)
+        session.flush()
+        view_id = view.id
     return {
+        "view_id": view_id,
         "event_id": accepted.id,
         "delivery_id": delivery_id,
         "connection_id": connected.connection.id,
