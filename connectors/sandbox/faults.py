@@ -9,6 +9,7 @@
 
 - ``status``      answer with this ``status`` (429, 5xx, ...) in the vendor's own words; nothing is done
 - ``slow``        wait ``seconds``, then go on as usual
+- ``late``        do what was asked, then wait ``seconds`` before answering
 - ``cut_before``  close the connection without an answer; nothing is done
 - ``cut_after``   do what was asked, then close the connection without an answer
 - ``malformed``   do what was asked, then answer with JSON that ends too early
@@ -28,7 +29,7 @@ from typing import Any, Literal, get_args
 
 from connectors.sandbox.store import Store
 
-Kind = Literal["status", "slow", "cut_before", "cut_after", "malformed", "html", "row"]
+Kind = Literal["status", "slow", "late", "cut_before", "cut_after", "malformed", "html", "row"]
 
 
 class BadFault(ValueError):

@@ -209,7 +209,9 @@ class Sandbox:
 
 
 def _spoil(response: Response, fault: Fault) -> Response:
-    if fault.kind == "cut_after":
+    if fault.kind == "late":
+        time.sleep(fault.seconds)
+    elif fault.kind == "cut_after":
         _cut()
     elif fault.kind == "malformed":
         text = response.get_data(as_text=True) or "{}"

@@ -19,13 +19,15 @@ from hub.context import Hub
 from hub.db import audit
 from hub.db.base import now
 from hub.db.connections import Connection, Health, RecordLink
-from hub.db.deliveries import State
+from hub.db.deliveries import Delivery, State
 from hub.db.tenancy import TenantSession
 from hub.delivery import backoff, counting
 from hub.delivery.build import Draft
 from hub.delivery.verdicts import Settled
 
 _LOG = log.get(__name__)
+#: So many failures of a whole connection in a row, with nothing that went through between them, are an outage.
+_OUTAGE = 5
 
 
 _SETTLE = """
@@ -236,6 +238,9 @@ def _forget_gone(
 
 
 def _mark_success(session: TenantSession, connection: Connection) -> None:
+    before = session.scalar(select(Connection.failures).where(Connection.id == connection.id))
+    if (before or 0) >= _OUTAGE:
+        _let_go_on(session, connection)
     session.execute(
         update(Connection)
         .where(Connection.id == connection.id)
@@ -253,6 +258,26 @@ def _mark_success(session: TenantSession, connection: Connection) -> None:
     )
     if recovered:
         _LOG.info("connection recovered", connection_id=connection.id)
+
+
+def _let_go_on(session: TenantSession, connection: Connection) -> None:
+    """After an outage, have the rows that met it go on now: their own waits, of up to an hour, were the vendor's fault.
+
+    Not those in doubt, or in a vendor's job, which know when to look. A row that fails by itself among others that
+    go through ends no outage, so it keeps its wait.
+    """
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.connection_id == connection.id,
+            Delivery.state == State.WAITING.value,
+            Delivery.first_failed_at.is_not(None),
+            Delivery.due_at > now(),
+            Delivery.is_uncertain.is_(False),
+            Delivery.job.is_(None),
+        )
+        .values(due_at=now())
+    )
 
 
 def _audit(session: TenantSession, report: Report, tried: Sequence[Settled]) -> None:

@@ -54,7 +54,7 @@ def rung(hub: Hub) -> list[str]:
     return [job.args[0] for job in Queue(wake.QUEUE, connection=hub.redis).jobs]
 
 
-@pytest.mark.parametrize("body", [b"", b"\x01\x00\x00\x00\x01 not what was sealed, but longer"])
+@pytest.mark.parametrize("body", [b"\x01", b"\x01\x00\x00\x00\x01 not what was sealed, but longer"])
 def test_a_voicemail_that_cannot_be_read_parks_alone(connected: Connected, body: bytes) -> None:
     """One broken body stops neither the batch nor the connection: its row says why it is parked."""
     connected.publish(LEAD)
@@ -395,3 +395,26 @@ def test_the_next_try_is_never_in_the_past(connected: Connected) -> None:
 
     assert waits[0] > 0
     assert waits[2] > waits[0]
+
+
+@pytest.mark.parametrize(("failures", "is_let_go"), [(6, True), (1, False)])
+def test_rows_that_met_an_outage_go_on_when_it_is_over(
+    connected: Connected, failures: int, *, is_let_go: bool
+) -> None:
+    """Their own waits end with the outage; a row that fails by itself among others keeps its wait."""
+    connected.publish(LEAD)
+    connected.accept(voicemail(1), voicemail(2), voicemail(3))
+    hurry(connected)
+    _, met, doubtful = rows(connected)
+    later = now() + timedelta(minutes=50)
+    failed = {"first_failed_at": now() - timedelta(minutes=30), "attempts": 9, "due_at": later}
+    change_row(connected, met, **failed)
+    change_row(connected, doubtful, is_uncertain=True, **failed)
+    change(connected, failures=failures, health=Health.DEGRADED.value)
+
+    send.drain(connected.hub, connected.connection.id)
+
+    first, met, doubtful = rows(connected)
+    assert first.state == State.DELIVERED
+    assert (met.state == State.DELIVERED or met.due_at <= now()) is is_let_go
+    assert doubtful.due_at == later

@@ -176,7 +176,8 @@ def test_a_worker_that_dies_after_a_job_was_taken_leaves_its_rows_alone(
     on_zendesk.accept(*(voicemail(n) for n in range(1, 31)))
     hurry(on_zendesk)
     before = len(jobs(on_zendesk))
-    box.fault(kind="slow", path="create_many", seconds=10.0)
+    # Longer than a busy machine takes to see the job and end the worker.
+    box.fault(kind="late", path="create_many", seconds=25.0)
     process = worker(on_zendesk, root)
     wait_until(lambda: {row.state for row in rows(on_zendesk)} == {State.SENDING})
     while len(jobs(on_zendesk)) == before:
