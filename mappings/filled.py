@@ -84,15 +84,15 @@ class _Reading:
     def whole(self) -> Filled:
         made: dict[str, Any] = {}
         for name in ("version", "event"):
-            if self.plain.get(name, "").strip():
-                made[name] = literal(self.plain[name])
+            if (text := self.plain.get(f"doc.{name}", "")).strip():
+                made[name] = literal(text)
         when = [self.test(at, ("when", i)) for i, at in enumerate(self._inside("", "w"))]
         if when:
             made["when"] = when
         if (approve := self._approve()) is not None:
             made["approve"] = approve
         made["steps"] = [self._step(at, ("steps", i)) for i, at in enumerate(self._inside("", "s"))]
-        made |= _table(self.plain.get("rest", ""))
+        made |= _table(self.plain.get("doc.rest", ""))
         return Filled(made, self.places)
 
     def _approve(self) -> Any:
@@ -114,14 +114,14 @@ class _Reading:
             inside = self._inside(at, "")
             return {kind: [self.test(one, (*where, kind, i)) for i, one in enumerate(inside)]}
         test, text = self._one(at, "test", "is"), self._one(at, "value")
+        ticked = self.fields.get(at, {}).get("values", [])
         made: dict[str, Any] = {"field": name_of(self._one(at, "field"))}
         if test in {"in", "not_in"}:
-            ticked = self.fields.get(at, {}).get("values", [])
             made[test] = [literal(one) for one in ticked] + literals(text)
         elif test == "present":
-            made[test] = literal(text or "true")
+            made[test] = literal(text) is not False
         else:
-            made[test] = literal(text)
+            made[test] = literal(text or (ticked[0] if ticked else ""))
         return made
 
     def _step(self, at: str, where: Location) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class Form:
 
     def pairs(self) -> Pairs:
         """Give all fields of the form, in order, as a browser sends them."""
-        found = [("version", self.version), ("event", self.event), ("rest", self.rest)]
+        found = [("doc.version", self.version), ("doc.event", self.event), ("doc.rest", self.rest)]
         for one in self.when:
             found += one.pairs()
         found += ((f"approve.{name}", text) for name, text in self.approve.items())

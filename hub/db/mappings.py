@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from hub.db import audit
 from hub.db.base import Base, Created, TenantOwned, new_id, now
 from hub.db.connections import Connection
+from hub.db.deliveries import Delivery, State
 from hub.db.tenancy import TenantSession
 from hub.db.tenants import touch_plan
 from mappings.event import EVENT_TYPE
@@ -155,6 +156,23 @@ def newest_number(session: TenantSession, mapping_id: str) -> int:
     return session.scalars(
         select(func.max(MappingVersion.number)).where(MappingVersion.mapping_id == mapping_id)
     ).one()
+
+
+def made_by_earlier(
+    session: TenantSession, mapping_id: str, number: int, *, most: int = 10_000
+) -> int:
+    """Count the records that other versions of a mapping made, ``most`` at the most."""
+    found = (
+        select(Delivery.id)
+        .where(
+            Delivery.mapping_id == mapping_id,
+            Delivery.mapping_version != number,
+            Delivery.state.in_((State.DELIVERED.value, State.PARKED.value)),
+        )
+        .limit(most)
+        .subquery()
+    )
+    return session.scalar(select(func.count()).select_from(found)) or 0
 
 
 def _refuse_taken_name(session: TenantSession, name: str, mapping_id: str | None) -> None:

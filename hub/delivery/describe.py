@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from datetime import datetime, timedelta
@@ -37,6 +37,14 @@ class Known(Generic[T]):
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was last read of an account: its objects, None if never, and the fields of some of them."""
+
+    objects: Known[Object] | None
+    fields: Mapping[str, Known[Field]]
+
+
 def objects(
     hub: Hub, tenant_id: str, connection_id: str, *, refresh: bool = False
 ) -> Known[Object]:
@@ -52,6 +60,22 @@ def fields(
     line = _line(hub, tenant_id, connection_id)
     ask = _described(line, object_name)
     return _known(hub, line, object_name, Field, ask, is_wanted_anew=refresh)
+
+
+def remembered(hub: Hub, tenant_id: str, connection_id: str) -> Remembered:
+    """Give what was last read of an account, however old; the account is not asked."""
+    with hub.tenant(tenant_id) as session:
+        found = session.scalars(
+            select(FieldList).where(FieldList.connection_id == connection_id)
+        ).all()
+    named: Known[Object] | None = None
+    described: dict[str, Known[Field]] = {}
+    for row in found:
+        if row.object_name == "":
+            named = Known(_from_json(row.content, Object), row.read_at)
+        elif not row.object_name.startswith(_SETTING):
+            described[row.object_name] = Known(_from_json(row.content, Field), row.read_at)
+    return Remembered(named, described)
 
 
 def choices(

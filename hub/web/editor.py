@@ -5,18 +5,26 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
 from connectors.record import Field
 from hub.context import Hub
 from hub.delivery import describe
+from hub.delivery.look_up import Present
 from mappings.check import Schema, check
 from mappings.document import load, parse, read
 from mappings.event import with_transcript_text
 from mappings.problem import InvalidMapping, Problem
-from mappings.render import Compiled, CompiledStep, Rendered, RenderProblem, compile_mapping
+from mappings.render import (
+    Compiled,
+    CompiledStep,
+    Rendered,
+    RenderProblem,
+    apply_update_modes,
+    compile_mapping,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A field that would be sent."""
+    """A field that would be sent; ``now`` is what the account has, where it was asked.
+
+    ``change`` is ``new``, ``same``, ``changed`` or ``kept``: then the account's value stays.
+    """
 
     name: str
     value: str
     mode: str | None
+    now: str | None = None
+    change: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,8 @@ class PreviewStep:
     lines: tuple[Line, ...] = ()
     matched_by: tuple[str, ...] = ()
     problem: RenderProblem | None = None
+    rendered: Rendered | None = None
+    present: Present | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +127,11 @@ def preview(text: str, data: dict[str, Any], timezone: tzinfo) -> Preview:
         compiled = compile_mapping(parse(load(text)))
     except InvalidMapping as err:
         return Preview(problems=err.problems)
+    return tried(compiled, data, timezone)
+
+
+def tried(compiled: Compiled, data: dict[str, Any], timezone: tzinfo) -> Preview:
+    """Render a compiled mapping for one voicemail's data."""
     facts = with_transcript_text(data)
     return Preview(
         matches=compiled.matches(facts),
@@ -147,7 +167,29 @@ def _step(
         rendered = step.render(facts, ids=ids, timezone=timezone)
     except RenderProblem as err:
         return PreviewStep(step.id, step.object, problem=err)
-    return PreviewStep(step.id, step.object, _lines(rendered), _ways(rendered))
+    return PreviewStep(step.id, step.object, _lines(rendered), _ways(rendered), rendered=rendered)
+
+
+def beside(found: Preview, present: Mapping[str, Present]) -> Preview:
+    """Put what the account has now beside what would be sent."""
+    steps = (
+        _beside(step, present[step.id]) if step.id in present else step for step in found.steps
+    )
+    return replace(found, steps=tuple(steps))
+
+
+def _beside(step: PreviewStep, present: Present) -> PreviewStep:
+    if step.rendered is None or len(present.candidates) != 1:
+        return replace(step, present=present)
+    values = present.candidates[0].values
+    sent = apply_update_modes(step.rendered, values)
+    lines = []
+    for line in step.lines:
+        now = _shown(values[line.name]) if values.get(line.name) not in (None, "") else ""
+        is_kept, is_same = line.name not in sent, now == line.value
+        change = "kept" if is_kept else "same" if is_same else "changed" if now else "new"
+        lines.append(replace(line, now=now, change=change))
+    return replace(step, present=present, lines=tuple(lines))
 
 
 def _lines(rendered: Rendered) -> tuple[Line, ...]:

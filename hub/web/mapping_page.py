@@ -1,0 +1,223 @@
+"""The form of a mapping as a page shows it: problems, values and the account's fields beside each row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from connectors.record import Field
+from hub.web import editor
+from hub.web.editor import Checked, Preview
+from hub.web.mapping_draft import Draft
+from hub.web.mapping_rows import pages
+from hub.web.mapping_sides import AccountSide, EventField, shortened
+from mappings.check import check
+from mappings.convert import CONVERSIONS
+from mappings.document import read
+from mappings.filled import read as read_form
+from mappings.form import Form, Row, StepForm, show
+from mappings.literals import name_of, typed
+from mappings.problem import Location, Problem, pointer_of
+from mappings.render import Compiled
+from mappings.suggest import Suggestion
+
+#: In words, in the order in which a page offers them.
+KINDS = {
+    "from": "Field of the voicemail",
+    "text": "Text with fields",
+    "value": "Fixed value",
+    "id_of": "Record of an earlier step",
+    "list": "List",
+}
+TESTS = {
+    "is": "is",
+    "in": "is one of",
+    "not_in": "is none of",
+    "present": "has a value",
+    "at_least": "is at least",
+    "at_most": "is at most",
+    "contains": "contains",
+}
+UPDATES = {
+    "": "Always write it",
+    "if_empty": "Only if it is empty there",
+    "never": "Only on new records",
+}
+
+
+_ENTRY = re.compile(r"-c\d+\Z")
+
+
+@pages.app_template_filter("typed")
+def _typed(value: Any) -> str:
+    """Write a literal as a person types it."""
+    return typed(value)
+
+
+@pages.app_template_filter("directive")
+def _directive(data: Mapping[str, Any]) -> str:
+    """Write a suggested directive on one line: ``caller.phone, as e164``."""
+    source = data.get("from", data.get("text", data.get("value", "")))
+    paths = " or ".join(source) if isinstance(source, list) else str(source)
+    rest = [f"{key} {value}" for key, value in data.items() if key in {"as", "or", "max"}]
+    return ", ".join([paths, *rest, *(["matched values"] if "choose" in data else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A field of the account that the step does not set yet, and how it could be filled."""
+
+    row: Field
+    suggestion: Suggestion | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """All that the form's template shows; what belongs to a row is found by the row's place."""
+
+    form: Form
+    side: AccountSide
+    fields: tuple[EventField, ...]
+    checked: Checked
+    problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+    listed: Sequence[tuple[Problem, str]] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    found_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    focus: str = ""
+    tool: str = ""
+    more: str = ""
+    #: Places that tell something, which is told anew while one types.
+    slots: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=lambda: KINDS)
+    tests: Mapping[str, str] = field(default_factory=lambda: TESTS)
+    updates: Mapping[str, str] = field(default_factory=lambda: UPDATES)
+    conversions: Mapping[str, Any] = field(default_factory=lambda: CONVERSIONS)
+
+    @property
+    def by_path(self) -> dict[str, EventField]:
+        """Give what a voicemail gives, by path."""
+        return {one.row.path: one for one in self.fields}
+
+    def account_fields(self, step: StepForm) -> Mapping[str, Field]:
+        """Give the fields of a step's object by name."""
+        return self.side.named(name_of(step.object))
+
+    def unmapped(self, step: StepForm) -> list[Unmapped]:
+        """List the fields that a step does not set yet: required ones, then suggested ones, then the rest."""
+        given = {name_of(row.name) for row in step.rows}
+        suggested = self.side.suggestions.get(name_of(step.object), {})
+        found = [
+            Unmapped(one, suggested.get(one.name))
+            for one in self.account_fields(step).values()
+            if one.name not in given and (one.can_create or one.can_update)
+        ]
+        return sorted(found, key=lambda one: (not one.row.is_required, one.suggestion is None))
+
+    def above(self, step: StepForm) -> list[str]:
+        """List the ids of the steps before one."""
+        steps = list(self.form.steps)
+        return [one.id for one in steps[: steps.index(step)] if one.id]
+
+    def choices(self, path: str) -> tuple[str, ...]:
+        """List the values that a field of the voicemail can have, where they are few."""
+        found = self.by_path.get(name_of(path))
+        if found is None or found.row.is_list:
+            return ()
+        return ("true", "false") if found.row.type == "boolean" else found.row.choices
+
+
+def build(
+    draft: Draft,
+    side: AccountSide,
+    fields: tuple[EventField, ...],
+    facts: dict[str, Any] | None,
+    timezone: tzinfo,
+) -> FormPage:
+    """Put together what the form shows; ``facts`` are the voicemail's that rows show their value for."""
+    form = show(draft.data)
+    places = read_form(form.pairs()).places
+    at = {where: place for place, where in places.items()}
+    checked = _checked(draft.data, side)
+    by_place: dict[str, list[Problem]] = {}
+    listed = []
+    pointers = {pointer_of(where): place for place, where in places.items()}
+    for problem in checked.problems:
+        place = _place_of(problem, pointers)
+        by_place.setdefault(place, []).append(problem)
+        listed.append((problem, place))
+    preview = _tried(draft.data, facts, timezone)
+    return FormPage(
+        form=form,
+        side=side,
+        fields=fields,
+        checked=checked,
+        problems=by_place,
+        listed=listed,
+        values=_values(form.steps, preview),
+        found_by={
+            f"s{n}": step.matched_by for n, step in enumerate(preview.steps if preview else ())
+        },
+        focus=_at(draft.focus, at),
+        tool=draft.tool,
+        more=_at(draft.more, at),
+        slots=tuple(one for one in places if _ENTRY.search(one) is None),
+    )
+
+
+def _at(where: Location | None, at: Mapping[Location, str]) -> str:
+    return at.get(where, "") if where is not None else ""
+
+
+def _checked(data: dict[str, Any], side: AccountSide) -> Checked:
+    """Check against what is known of the account; whether it has an object that we have not read, nobody knows."""
+    problems = check(data, side.schema if side.fields or side.is_known else None)
+    steps = [step.object for step in read(data).document.steps]
+    unsure = {
+        f"/steps/{place}/object"
+        for place, name in enumerate(steps)
+        if name and not side.is_missing(name) and name not in side.fields
+    }
+    found = tuple(
+        one for one in problems if one.pointer not in unsure or "no object" not in one.message
+    )
+    return Checked(found, data, side.problem, side.read_at)
+
+
+def _place_of(problem: Problem, pointers: Mapping[str, str]) -> str:
+    """Give the innermost place that a problem belongs to."""
+    pointer = problem.pointer
+    while pointer:
+        if pointer in pointers:
+            return pointers[pointer]
+        pointer = pointer.rpartition("/")[0]
+    return "when" if problem.pointer.startswith("/when") else ""
+
+
+def _tried(data: dict[str, Any], facts: dict[str, Any] | None, timezone: tzinfo) -> Preview | None:
+    """Render as much as can be read of a mapping."""
+    if facts is None:
+        return None
+    try:
+        compiled = Compiled(read(data).document)
+    except (KeyError, ValueError):
+        return None
+    return editor.tried(compiled, facts, timezone)
+
+
+def _values(steps: Sequence[StepForm], preview: Preview | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for step, tried in zip(steps, preview.steps if preview else (), strict=False):
+        by_name = {line.name: line.value for line in tried.lines}
+        for row in step.rows:
+            found[row.at] = _value(row, by_name, is_tried=tried.problem is None)
+    return found
+
+
+def _value(row: Row, by_name: Mapping[str, str], *, is_tried: bool) -> str:
+    if not is_tried:
+        return ""
+    value = by_name.get(name_of(row.name))
+    return "no value: left out" if value is None else shortened(value)
