@@ -22,7 +22,7 @@ def migrated(chosen: Settings) -> list[str]:
 def programs(chosen: Settings) -> list[Program]:
     """Give hub, sweep, workers and voice, in the order in which they stop: first no more comes in.
 
-    Voice is among them where a Twilio account is set: without one no call can be believed.
+    Voice is among them where the settings say so: it needs an account at a telephone company.
     """
     found = [
         Program.of("hub", "serve", is_ready=answers(f"{local_url(chosen)}/readyz")),
@@ -32,7 +32,7 @@ def programs(chosen: Settings) -> list[Program]:
             for number in range(1, chosen.worker_processes + 1)
         ),
     ]
-    if chosen.twilio_auth_tokens:
+    if chosen.run_voice:
         url = _url(chosen.voice_host, chosen.voice_port)
         found.append(Program.of("voice", "voice", is_ready=answers(f"{url}/healthz")))
     return found

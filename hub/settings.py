@@ -135,8 +135,8 @@ class Settings(BaseSettings):
     voice_port: int = Field(
         8090, ge=1, le=65_535, description="The port that the voice service listens on"
     )
-    twilio_auth_tokens: SecretStr | None = Field(
-        None, description="The Twilio account's auth tokens; with them `up` runs the voice service"
+    run_voice: bool = Field(
+        default=False, description="Let `up` run the voice service beside the hub"
     )
     lease_s: float = Field(
         60.0,

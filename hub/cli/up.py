@@ -9,7 +9,7 @@ import click
 def up() -> None:
     """Run hub, workers and sweep, with PostgreSQL and Redis of its own where no address is set.
 
-    With a Twilio account in the settings the voice service is run, too.
+    AFTERBEEP_RUN_VOICE=1 runs the voice service, too.
 
     Migrates first, starts again what dies, and stops everything that it started on Ctrl-C or SIGTERM.
 

@@ -70,6 +70,7 @@ class Line:
     def variables(self) -> Mapping[str, str]:
         """Give the settings by which the voice service answers this network's calls."""
         return {
+            f"{PREFIX}RUN_VOICE": "1",
             f"{PREFIX}VOICE_HOST": _HOST,
             f"{PREFIX}VOICE_PORT": str(self.ports.voice),
             f"{PREFIX}VOICE_PUBLIC_URL": self.ports.voice_url,
