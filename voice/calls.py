@@ -23,7 +23,8 @@ from voice.dialogue.types import KnownCaller
 from voice.hub_api import HubError
 from voice.line import gather_record
 from voice.profile import LineKind
-from voice.session import CallSession, Phase, Voice
+from voice.session import CallSession, Phase, Turn, Voice
+from voice.turns import speaking_s
 
 _LOG = structlog.get_logger(module=__name__)
 #: Source: https://www.twilio.com/docs/voice/twiml#callstatus-values (2026-11-30)
@@ -202,8 +203,26 @@ async def go_on(context: Context, session: CallSession) -> str:
             )
         case _:
             return twiml.stream(
-                socket=url(context, "media", is_socket=True), token=token, action=action
+                socket=url(context, "media", is_socket=True),
+                token=token,
+                action=action,
+                said=_announced(session),
             )
+
+
+def _announced(session: CallSession) -> list[twiml.Speech]:
+    """Give what is said before a stream is connected: that the call is recorded, which nobody may talk over.
+
+    The stream's own first words can then be interrupted like all others.
+    """
+    language = session.talk.language
+    said = wording.opening(opening_acts(session), language, session.profile)
+    if session.turns or said.is_interruptible or not said.text:
+        return []
+    session.turns.append(
+        Turn(Voice.AGENT, said.text, 0.0, round(speaking_s(said.text), 2), language)
+    )
+    return [twiml.Speech(said.text, language)]
 
 
 def greeting(session: CallSession) -> tuple[str | None, bool]:

@@ -40,6 +40,7 @@ from voice.dialogue.types import Slot
 from voice.profile import Profile
 from voice.session import CallSession
 from voice.transcript import Transcript as Heard
+from voice.transcript import has_listened
 
 SOURCE = "/voice"
 _PHONE: TypeAdapter[str] = TypeAdapter(Phone)
@@ -97,14 +98,15 @@ def call_of(session: CallSession, kept: Kept | None = None) -> Call:
 def silent(session: CallSession, heard: Heard, kept: Kept | None) -> Voicemail:
     """Give the event of a call in which nobody said a word that is known."""
     summary = _SILENT.get(session.status or "", "Hung up without a word")
-    if kept:
+    is_unheard = kept is not None and not has_listened(session)
+    if is_unheard:
         summary = "Left a recording that could not be written down"
     number = _phone(session.from_)
     return Voicemail(
         call=call_of(session, kept),
         caller=Caller(phone=number),
         bucket=Bucket.OTHER,
-        bucket_confidence=1.0 if not kept else 0.0,
+        bucket_confidence=0.0 if is_unheard else 1.0,
         urgency=Urgency(score=0, level=UrgencyLevel.LOW),
         lead_score=0,
         callback=Callback(number=number),

@@ -10,6 +10,8 @@ import structlog
 
 from voice import clock, finish
 from voice.context import Context
+from voice.dialogue.types import Slot
+from voice.profile import Consent
 from voice.session import CallSession, Phase, Recording, Turn, Voice
 from voice.twilio_rest import TwilioError
 
@@ -34,6 +36,15 @@ async def start(context: Context, session: CallSession) -> None:
         session.fallbacks.append("recording:not-started")
         _LOG.warning("recording did not start", call_id=session.sid, error=type(err).__name__)
     context.store.save_soon(session)
+
+
+def may_start(session: CallSession) -> bool:
+    """Tell whether a recording has not been started and the dialogue has said that it may be."""
+    if session.recording_sid is not None or not session.profile.records:
+        return False
+    if session.profile.consent is not Consent.ASK:
+        return True
+    return session.talk.slots.get(Slot.RECORDING_CONSENT) == "yes"
 
 
 async def told(context: Context, sid: str, form: Mapping[str, str]) -> None:

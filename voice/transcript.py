@@ -76,6 +76,13 @@ def is_deaf(session: CallSession) -> bool:
     return bool(unheard) and not later
 
 
+def has_listened(session: CallSession) -> bool:
+    """Tell whether a line that understands words was there for the whole call: what it did not hear was not said."""
+    is_message = any(one.channels == 1 for one in session.recordings)
+    is_whole = session.owner is not None and not (session.drops or session.failed_lines)
+    return is_whole and not is_message
+
+
 def message_start(session: CallSession) -> float:
     """Give when the message after the tone began, as well as it is known."""
     length = max(

@@ -81,10 +81,18 @@ def relay(
     return str(response)
 
 
-def stream(*, socket: str, token: str, action: str, ears: Ears | None = None) -> str:
-    """Connect the call's sound to a socket."""
+def stream(
+    *,
+    socket: str,
+    token: str,
+    action: str,
+    said: Sequence[Speech] = (),
+    ears: Ears | None = None,
+) -> str:
+    """Speak what nobody may interrupt, then connect the call's sound to a socket."""
     response = VoiceResponse()
     _listen(response, ears)
+    _say(response, said)
     connect = Connect(action=action, method="POST")
     sound = Stream(url=socket)
     sound.parameter(name="token", value=token)

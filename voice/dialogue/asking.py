@@ -90,6 +90,15 @@ _QUICK = frozenset({Stage.NAME, Stage.NUMBER, Stage.CONFIRM_NUMBER})
 _LEAVING = frozenset({Stage.NUMBER, Stage.CONFIRM_NUMBER})
 
 
+def is_wanted(talk: Talk, stage: Stage, profile: Profile) -> bool:
+    """Tell whether what this stage asks for is still missing."""
+    is_brief = (talk.emergency and stage not in _QUICK) or (
+        times(talk, "farewell") and stage not in _LEAVING
+    )
+    wanted = _WANTED.get(stage)
+    return not is_brief and wanted is not None and wanted(talk, profile)
+
+
 def next_stage(talk: Talk, profile: Profile) -> Stage:
     """Give the first thing that is missing and may still be asked; OVER when there is none."""
     for stage, is_wanted in _WANTED.items():

@@ -30,7 +30,9 @@ def _thinking_on(talk: Talk, profile: Profile, *before: Act) -> Step:
     if talk.stage is Stage.CONSENT:
         return Step(talk, (*before, Listen()), may_think=True)
     settled = asking.settled(talk)
-    stage = asking.next_stage(settled, profile)
+    # What was asked just now and is still missing is not passed over.
+    is_open = asking.is_wanted(settled, talk.stage, profile)
+    stage = talk.stage if is_open else asking.next_stage(settled, profile)
     if stage is Stage.OFFER and not settled.offered:
         return asking.go_on(settled, profile, *before)
     asked = asking.question(settled, stage, profile) if stage is not Stage.OVER else None

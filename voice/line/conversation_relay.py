@@ -151,15 +151,19 @@ class _Relay:
             self._start(self._do(generation, said.rest))
 
     async def _resume(self) -> None:
-        """Go on after a socket was lost: what was asked last is asked again, the greeting is not.
+        """Go on after a socket was lost: what was asked last is asked again.
 
-        Words that the caller said meanwhile are lost, so they are asked to say them again.
+        Words that the caller said meanwhile are lost, so they are asked to say them again. One who has not spoken yet
+        is greeted.
         """
         session = self._session
         generation = self._speaker.begin()
-        asked = session.talk.last if session.talk.inputs else ()
-        is_lost = not session.turns or session.turns[-1].voice is Voice.AGENT
+        asked = session.talk.last
+        has_spoken = any(turn.voice is Voice.CALLER for turn in session.turns)
+        is_lost = has_spoken and session.turns[-1].voice is Voice.AGENT
         repeat = (Say("repeat", is_fixed=True),) if is_lost or not asked else ()
+        if recording.may_start(session):
+            self._record()
         await self._do(generation, (*repeat, *asked, Listen()))
 
     async def _take(self, message: messages.Message) -> None:

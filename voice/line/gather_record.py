@@ -53,7 +53,7 @@ async def gathered(context: Context, session: CallSession, form: Form) -> str:
     given = _given(form, session)
     if isinstance(given, Heard):
         talk.wrote(Voice.CALLER, given.text, language=given.language)
-    if session.recording_sid is None and _may_record(session):
+    if recording.may_start(session):
         context.start(recording.start(context, session), name=f"record {session.sid}")
     return await _document(context, talk, talk.take(given).acts)
 
@@ -165,12 +165,3 @@ def _ears(context: Context, session: CallSession) -> twiml.Ears | None:
     if heard is None or not session.profile.may_use("twilio"):
         return None
     return twiml.Ears(f"{context.settings.public_url}/twilio/transcription", heard.language)
-
-
-def _may_record(session: CallSession) -> bool:
-    """Tell whether the dialogue has said that recording may begin."""
-    if not session.profile.records:
-        return False
-    if session.profile.consent is not Consent.ASK:
-        return True
-    return session.talk.slots.get("recording_consent") == "yes"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from voice import wording
-from voice.dialogue import begin, step
+from voice.dialogue import begin, number, step
 from voice.dialogue.types import (
     Act,
     End,
@@ -77,13 +77,23 @@ class Observer:
     def opening(self) -> Wish:
         """Give what is spoken first: the greeting, or what was asked last where a call goes on."""
         session, talk = self._session, self._session.talk
-        is_new = not any(turn.voice is Voice.AGENT for turn in session.turns)
-        if not is_new:
-            return self._wish((*talk.last, Listen(_patience(talk))), speaks=True)
         begun = begin(self._profile, caller_id=session.from_, known=talk.known)
+        left = self._left(begun.acts)
+        if left is None:
+            return self._wish((*talk.last, Listen(_patience(talk))), speaks=True)
         if not talk.last:
             session.talk = begun.talk
-        return self._wish(begun.acts, speaks=True)
+        return self._wish(left, speaks=True)
+
+    def _left(self, acts: Sequence[Act]) -> tuple[Act, ...] | None:
+        """Give what is left of the first acts, as Twilio may have spoken the first line; None when the call goes on."""
+        said = [turn.text for turn in self._session.turns]
+        if not said:
+            return tuple(acts)
+        first = next((act for act in acts if isinstance(act, Say)), None)
+        if first is None or first.is_interruptible or said != [self._words(first)]:
+            return None
+        return tuple(act for act in acts if act is not first)
 
     def said(self) -> tuple[tuple[str, str], ...]:
         """Give what was said so far, oldest first, for a vendor that takes the call over."""
@@ -193,6 +203,5 @@ def act_is_ours(act: Act, *, may_think: bool) -> bool:
 
 
 def _patience(talk: Talk) -> Patience:
-    # The model asks in its own way: whatever the dialogue would ask, a number may come while it is missing.
-    is_dictated = talk.stage is Stage.NUMBER or bool(talk.digits)
-    return Patience.DIGITS if is_dictated else Patience.NORMAL
+    """Tell how long a pause may be. Where the caller's own number is offered, a yes or no is awaited, no digits."""
+    return Patience.DIGITS if number.is_expected(talk) else Patience.NORMAL

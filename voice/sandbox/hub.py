@@ -73,7 +73,7 @@ class Hub:
         return {"calls": len(self.tools[call])}
 
     async def _recording(self, call: str) -> Any:
-        self.recordings[call] = await request.get_data()
+        self.recordings[call] = await request.body
         return {"size_bytes": len(self.recordings[call])}
 
     async def _event(self) -> Any:

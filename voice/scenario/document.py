@@ -132,9 +132,11 @@ class Expected(_Part):
     """What must come of the call.
 
     ``heard`` are regular expressions that must be found in this order in what the caller heard; ``landed`` counts the
-    event's deliveries at a real hub by object. Figures are upper bounds in milliseconds over the whole call.
+    event's deliveries at a real hub by object; ``event`` false means that no event may come, as nobody missed the call.
+    Figures are upper bounds in milliseconds over the whole call.
     """
 
+    event: bool = True
     heard: tuple[str, ...] = ()
     never_heard: tuple[str, ...] = ()
     captured: Captured = Captured()

@@ -17,7 +17,7 @@ def problems(played: Played) -> list[str]:
         *_heard(played),
         *_course(played),
         *_figures(played),
-        *_captured(played.scenario.expect.captured, played.event),
+        *_landed(played),
     ]
 
 
@@ -75,10 +75,18 @@ def _at_most(what: str, seconds: Sequence[float], most_ms: float | None) -> Iter
         yield f"The {what} came after {max(seconds) * 1_000:.0f} ms, not within {most_ms:.0f} ms."
 
 
-def _captured(expected: Captured, event: Mapping[str, Any] | None) -> Iterator[str]:
+def _landed(played: Played) -> Iterator[str]:
+    expected, event = played.scenario.expect, played.event
     if event is None:
-        yield "No event reached the hub."
-        return
+        if expected.event:
+            yield "No event reached the hub."
+    elif expected.event:
+        yield from _captured(expected.captured, event)
+    else:
+        yield "An event reached the hub, and none should have."
+
+
+def _captured(expected: Captured, event: Mapping[str, Any]) -> Iterator[str]:
     data: Mapping[str, Any] = event["data"]
     caller, callback = data.get("caller") or {}, data.get("callback") or {}
     name = (caller.get("name") or {}).get("full")

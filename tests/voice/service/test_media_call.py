@@ -58,8 +58,9 @@ def test_a_call_is_answered_understood_and_told_to_the_hub(redis_url, tmp_path, 
         line,
         VENDORS[line](),
         Speak(PROBLEM, hears="reason for your call"),
-        Speak("Four one five, five five five, oh one three two.", hears="reach you at"),
-        *([Speak("Yes, that's right.", hears="Is that right?")] if line == "openai" else []),
+        Speak("Four one five, five five five, oh one three two.", hears="best one"),
+        Speak("Yes, that's right.", hears="Is that right?"),
+        Speak("No.", hears="urgent"),
         Speak("No, that is all. Goodbye.", hears="anything else"),
     )
 

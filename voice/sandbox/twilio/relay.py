@@ -81,6 +81,7 @@ class _Session:
                 self._call, self._call.absolute(self._verb.get("url") or ""), "twilio.relay"
             )
         except CannotOpen as error:
+            await self.close()
             return _Outcome("failed", None, CANNOT_CONNECT, f"Unable to connect: {error}")
         try:
             self._send(self._setup())
