@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,6 +12,7 @@ from connectors.record import Limit
 from connectors.registry import connector
 from hub.context import Hub
 from hub.db.connections import CallCount, Connection
+from hub.db.tenancy import TenantSession
 from hub.delivery.remote_account import AccountKey
 
 _SLOTS = {"window": 10, "day": 96}
@@ -79,3 +80,19 @@ def counted(hub: Hub, key: AccountKey, limit: Limit, at: float) -> list[tuple[da
             .group_by(CallCount.hour)
         ).all()
     return [(hour, int(units)) for hour, units in found]
+
+
+def daily(
+    session: TenantSession, connection_id: str, *, since: datetime, timezone: str
+) -> dict[str, dict[date, int]]:
+    """Give the units of a connection by limit and day of a time zone, for limits that last a day."""
+    day = func.date(func.timezone(timezone, CallCount.hour))
+    rows = session.execute(
+        select(CallCount.limit_name, day, func.sum(CallCount.units))
+        .where(CallCount.connection_id == connection_id, CallCount.hour >= since)
+        .group_by(CallCount.limit_name, day)
+    )
+    found: dict[str, dict[date, int]] = {}
+    for name, on, units in rows:
+        found.setdefault(name, {})[on] = int(units)
+    return found

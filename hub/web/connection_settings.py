@@ -104,7 +104,7 @@ def save(connection_id: str) -> ResponseReturnValue:
     except steer.WrongSettings as err:
         return _form(row, values, typed, err.problems), 422
     _tell(row)
-    return redirect(f"{url_for('web.connections.show')}#{row.id}", 303)
+    return redirect(url_for("web.connections.one", connection_id=row.id), 303)
 
 
 def _tell(row: Connection) -> None:
@@ -116,7 +116,7 @@ def _tell(row: Connection) -> None:
         return
     flash(f"The settings of {row.label} are saved.")
     if todos:
-        flash("Somebody must still do something in the account; it stands on its card.", "error")
+        flash("Somebody must still do something in the account; it stands on its page.", "error")
 
 
 def _form(

@@ -1,8 +1,9 @@
-"""Connections: how the accounts are, connecting and reconnecting, and an operator's hand on them."""
+"""Connections: the list, a page for each account, connecting and reconnecting, and an operator's hand on them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from flask import (
@@ -16,49 +17,25 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from sqlalchemy import func, select
 
 from connectors.errors import ConnectorError
 from connectors.record import KeyAuth
 from connectors.registry import CONNECTORS, connector
-from hub.db.alerts import Alert
 from hub.db.connections import Connection
 from hub.db.deliveries import Delivery, State
 from hub.db.mappings import FieldMapping
 from hub.db.people import Role
-from hub.db.tenancy import TenantSession
 from hub.delivery import describe, steer, subscriptions
-from hub.delivery.budget import Budget
-from hub.delivery.outlook import LimitOutlook
 from hub.oauth import flow, keys
 from hub.oauth.client import address_example
 from hub.settings import vendor_settings
+from hub.web import accounts, vendor_steps
 from hub.web.viewer import local_path, needs, the_hub, viewer
 
 pages = Blueprint("connections", __name__, url_prefix="/connections")
 _LONGEST_LABEL = 80
-_ALERTS_SHOWN = 5
-#: Less than this part of a limit is left: it is worth a look.
-_TIGHT = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A connection as its card shows it."""
-
-    row: Connection
-    counts: dict[str, int]
-    limits: tuple[LimitOutlook, ...]
-    has_mapping: bool
-    alerts: tuple[Alert, ...] = ()
-
-    def count(self, *states: str) -> int:
-        """Count its deliveries in these states."""
-        return sum(self.counts.get(state, 0) for state in states)
-
-    def is_tight(self, limit: LimitOutlook) -> bool:
-        """Tell whether little of a limit is left."""
-        return limit.remaining < limit.granted * _TIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +50,10 @@ class Vendor:
     keys: KeyAuth | None = None
     #: What an account's own address looks like, where accounts share none.
     address_example: str | None = None
+    scopes: tuple[str, ...] = ()
+    #: Where a person finds what the app's registration asks for: label to sentence.
+    asks: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[Markup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,47 +69,19 @@ class Attempt:
 @pages.get("")
 @needs(Role.VIEWER)
 def show() -> ResponseReturnValue:
-    """Show a card for each account."""
-    hub, tenant_id = the_hub(), viewer().tenant_id
-    with hub.tenant(tenant_id) as session:
-        rows = session.scalars(
-            select(Connection).order_by(Connection.created_at, Connection.id)
-        ).all()
-        counts: dict[str | None, dict[str, int]] = {}
-        numbers = session.execute(
-            select(Delivery.connection_id, Delivery.state, func.count(Delivery.id)).group_by(
-                Delivery.connection_id, Delivery.state
-            )
-        )
-        for connection_id, state, number in numbers:
-            counts.setdefault(connection_id, {})[state] = number
-        alerts = {row.id: _alerts(session, row.id) for row in rows}
-        mapped = set(
-            session.scalars(
-                select(FieldMapping.connection_id).where(
-                    FieldMapping.is_active, FieldMapping.archived_at.is_(None)
-                )
-            )
-        )
-    budget = Budget(hub)
-    accounts = [
-        Account(
-            row,
-            counts.get(row.id, {}),
-            tuple(budget.outlook(row)),
-            row.id in mapped,
-            alerts[row.id],
-        )
-        for row in rows
-        if row.connector in CONNECTORS
-    ]
-    return render_template("connections/list.html", accounts=accounts)
+    """List the accounts."""
+    found = accounts.listed(the_hub(), viewer().tenant_id)
+    return render_template("connections/list.html", accounts=found)
 
 
-def _alerts(session: TenantSession, connection_id: str) -> tuple[Alert, ...]:
-    """Give what was told of a connection lately, the latest first."""
-    query = select(Alert).where(Alert.connection_id == connection_id)
-    return tuple(session.scalars(query.order_by(Alert.id.desc()).limit(_ALERTS_SHOWN)))
+@pages.get("/<connection_id>")
+@needs(Role.VIEWER)
+def one(connection_id: str) -> ResponseReturnValue:
+    """Show one account: its health, what it was granted, its budget, and what can be done about it."""
+    row, me = _find(connection_id), viewer()
+    return render_template(
+        "connections/one.html", detail=accounts.detail(the_hub(), row, me.timezone), row=row
+    )
 
 
 @pages.get("/new")
@@ -139,19 +92,35 @@ def new() -> ResponseReturnValue:
 
 
 def _choose(refused: Attempt | None = None) -> str:
-    return render_template("connections/new.html", vendors=_vendors(), refused=refused)
+    base_url = the_hub().settings.base_url
+    return render_template(
+        "connections/new.html",
+        vendors=_vendors(base_url),
+        refused=refused,
+        redirect_url=f"{base_url}{url_for('.come_back')}",
+    )
 
 
-def _vendors() -> list[Vendor]:
-    found = []
-    for name, (label, _) in CONNECTORS.items():
-        vendor, settings = connector(name), vendor_settings(name)
-        auth = vendor.oauth if isinstance(vendor.oauth, KeyAuth) else None
-        login_url = settings.login_url or vendor.oauth.login_url
-        is_set_up = auth is not None or settings.is_complete
-        example = address_example(name)
-        found.append(Vendor(name, label, login_url, vendor.hosts, is_set_up, auth, example))
-    return found
+def _vendors(base_url: str) -> list[Vendor]:
+    return [_vendor(name, label, base_url) for name, (label, _) in CONNECTORS.items()]
+
+
+def _vendor(name: str, label: str, base_url: str) -> Vendor:
+    vendor, settings = connector(name), vendor_settings(name)
+    auth = vendor.oauth
+    is_by_keys = isinstance(auth, KeyAuth)
+    return Vendor(
+        name,
+        label,
+        settings.login_url or auth.login_url,
+        vendor.hosts,
+        is_set_up=is_by_keys or settings.is_complete,
+        keys=auth if isinstance(auth, KeyAuth) else None,
+        address_example=address_example(name),
+        scopes=() if isinstance(auth, KeyAuth) else auth.scopes,
+        asks={} if is_by_keys else auth.asks,
+        steps=vendor_steps.steps(name, base_url),
+    )
 
 
 @pages.post("/new/<connector_name>")
@@ -224,7 +193,7 @@ def _take_keys(
         return redirect(url_for(".new_keys", connection_id=connection_id), 303)
     flash(f"{row.label} is connected.")
     _prepare(row.tenant_id, row.id)
-    return redirect(f"{url_for('.show')}#{row.id}", 303)
+    return _to(row.id)
 
 
 def _leave_for(
@@ -284,7 +253,7 @@ def come_back() -> ResponseReturnValue:
         return redirect(url_for(".show"), 303)
     flash(f"{row.label} is connected.")
     _prepare(row.tenant_id, row.id)
-    return redirect(f"{url_for('.show')}#{row.id}", 303)
+    return _to(row.id)
 
 
 @pages.post("/<connection_id>/check")
@@ -305,7 +274,7 @@ def _prepare(tenant_id: str, connection_id: str) -> bool:
         flash(f"The account could not be checked: {err.detail}", "error")
         return False
     if todos:
-        flash("Somebody must still do something in the account; it stands on its card.", "error")
+        flash("Somebody must still do something in the account; it stands on its page.", "error")
     return not todos
 
 
@@ -390,4 +359,4 @@ def _back(connection_id: str) -> ResponseReturnValue:
 
 
 def _to(connection_id: str) -> ResponseReturnValue:
-    return redirect(f"{url_for('.show')}#{connection_id}", 303)
+    return redirect(url_for(".one", connection_id=connection_id), 303)

@@ -81,9 +81,7 @@ def test_pause_and_resume(owner: Visitor, connected: Connected) -> None:
     assert connected.refreshed().paused_at is None
 
 
-def test_reason_of_bad_health_stands_on_the_card(
-    hub: Hub, owner: Visitor, connected: Connected
-) -> None:
+def test_reason_of_bad_health_is_shown(hub: Hub, owner: Visitor, connected: Connected) -> None:
     """Each health has its name, its reason, and the button that helps."""
     with hub.tenant(connected.company.tenant_id) as session:
         session.execute(
@@ -95,10 +93,12 @@ def test_reason_of_bad_health_stands_on_the_card(
             )
         )
 
-    page = owner.page("/connections")
+    row, page = owner.page("/connections"), owner.page(f"/connections/{connected.connection.id}")
 
-    assert "The refresh token was revoked." in page.text
-    assert "Reconnect" in page.text
+    for one in (row, page):
+        assert "The refresh token was revoked." in one.text
+        assert "Reconnect" in one.text
+    assert "1 thing to do in Salesforce" in row.text
     assert "Call it Afterbeep key" in page.text
 
 
@@ -132,7 +132,7 @@ def test_budget_is_shown_for_each_limit(owner: Visitor, connected: Connected) ->
     """Each limit of the vendor has a gauge with its figures."""
     from connectors.registry import connector
 
-    page = owner.page("/connections")
+    page = owner.page(f"/connections/{connected.connection.id}")
     gauges = [found for tag, found in page.elements if tag == "progress" and "max" in found]
 
     assert len(gauges) == len(connector("salesforce").limits)
