@@ -34,8 +34,17 @@ def profile(hub: Hub, number: str, *, tenant_id: str | None = None) -> dict[str,
         if tenant_id is not None:
             query = query.where(Tenant.id == tenant_id)
         tenant = session.scalars(query).one_or_none()
-    if tenant is None:
-        return None
+    return None if tenant is None else _told(tenant, number)
+
+
+def of_tenant(hub: Hub, tenant_id: str, number: str) -> dict[str, Any]:
+    """Give the profile that calls to a number of this tenant have, or would have; the number is not looked up."""
+    with hub.tenant(tenant_id) as session:
+        tenant = session.scalars(select(Tenant).where(Tenant.id == tenant_id)).one()
+    return _told(tenant, number)
+
+
+def _told(tenant: Tenant, number: str) -> dict[str, Any]:
     settings = Kept.of(tenant.settings).settings.model_dump(
         mode="json", include=set(LineSettings.model_fields)
     )
