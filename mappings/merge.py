@@ -42,10 +42,18 @@ def merge(base: str, mine: str, theirs: str, *, whose: str) -> Merged:
 
 
 def _settled(base: list[str], mine: list[str], theirs: list[str]) -> list[str] | None:
-    """Give the lines when only one side changed them, or both alike."""
+    """Give the lines when only one side changed them, both alike, or each side other lines of as many."""
     if mine in (base, theirs):
         return theirs
-    return mine if theirs == base else None
+    if theirs == base:
+        return mine
+    if not len(base) == len(mine) == len(theirs) > 1:
+        return None
+    lines = [
+        _settled([old], [here], [there])
+        for old, here, there in zip(base, mine, theirs, strict=True)
+    ]
+    return None if None in lines else [line for one in lines if one for line in one]
 
 
 def _common(base: list[str], mine: list[str], theirs: list[str]) -> list[tuple[int, int, int, int]]:

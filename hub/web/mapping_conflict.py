@@ -38,13 +38,13 @@ def conflict_of(mapping_id: str, base_version: int, newest: int, mine: str) -> C
         mine=mine,
         base_version=base.number,
         merged=merge(base.source, mine, theirs.source, whose=f"version {newest}, {author}"),
-        their_changes=_changes(base.source, theirs.source),
-        my_changes=_changes(base.source, mine),
+        their_changes=changes_between(base.source, theirs.source),
+        my_changes=changes_between(base.source, mine),
         lines=editor.difference(theirs.source, mine),
     )
 
 
-def _changes(old: str, new: str) -> tuple[Change, ...]:
+def changes_between(old: str, new: str) -> tuple[Change, ...]:
     """List what changed by path; nothing where one of the two cannot be read."""
     try:
         return tuple(diff(parse(load(old)), parse(load(new))))

@@ -47,7 +47,7 @@ when:
   - {field: bucket, in: [new_lead]}
 steps:
   - id: first
-    object:
+    object: null
     set: {}
 """
 
@@ -213,7 +213,8 @@ def _save(
     except EditConflict as err:
         return _conflict(draft, connection, err.newest), 409
     flash(f"Version {row.version} of {row.name} is in use from now on.")
-    return redirect(url_for(".one", mapping_id=row.id, saved=row.version), 303)
+    view = None if draft.view == "form" else draft.view
+    return redirect(url_for(".one", mapping_id=row.id, saved=row.version, view=view), 303)
 
 
 def _conflict(draft: Draft, connection: Connection, newest: int) -> str:

@@ -14,7 +14,7 @@ from hub.web import mapping_editor
 from hub.web.mapping_rows import find, pages, version_row
 from hub.web.viewer import needs, the_hub, viewer
 from mappings.limits import MAX_TEXT_BYTES
-from mappings.source import dump_json
+from mappings.source import dump_json, load
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -31,7 +31,7 @@ def export(mapping_id: str) -> ResponseReturnValue:
     is_json = request.args.get("as") == "json"
     name = _UNSAFE.sub("-", found.row.name).strip("-.") or "mapping"
     answer = Response(
-        dump_json(row.document) if is_json else row.source,
+        dump_json(load(row.source)) if is_json else row.source,
         content_type="application/json" if is_json else "application/yaml; charset=utf-8",
     )
     ending = "json" if is_json else "yaml"

@@ -26,10 +26,10 @@ from mappings.suggest import Suggestion
 
 #: In words, in the order in which a page offers them.
 KINDS = {
-    "from": "Field of the voicemail",
-    "text": "Text with fields",
+    "from": "Field",
+    "text": "Text",
     "value": "Fixed value",
-    "id_of": "Record of an earlier step",
+    "id_of": "Record",
     "list": "List",
 }
 TESTS = {
@@ -40,6 +40,20 @@ TESTS = {
     "at_least": "is at least",
     "at_most": "is at most",
     "contains": "contains",
+}
+TYPES = {
+    "string": "text",
+    "text": "long text",
+    "html": "HTML",
+    "integer": "whole number",
+    "boolean": "yes or no",
+    "datetime": "time",
+    "email": "e-mail",
+    "url": "address",
+    "picklist": "list of values",
+    "multipicklist": "several of a list",
+    "choice": "one of a few",
+    "any": "anything",
 }
 UPDATES = {
     "": "Always write it",
@@ -55,6 +69,12 @@ _ENTRY = re.compile(r"-c\d+\Z")
 def _typed(value: Any) -> str:
     """Write a literal as a person types it."""
     return typed(value)
+
+
+@pages.app_template_filter("kind_of")
+def _kind_of(name: str) -> str:
+    """Say in words what a field holds."""
+    return TYPES.get(name, name)
 
 
 @pages.app_template_filter("directive")

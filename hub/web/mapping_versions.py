@@ -10,6 +10,7 @@ from hub.db import mappings as kept
 from hub.db.mappings import MappingVersion
 from hub.db.people import Role
 from hub.web import editor
+from hub.web.mapping_conflict import changes_between
 from hub.web.mapping_rows import Saved, authors, find, pages, version_row
 from hub.web.viewer import needs, the_hub, viewer
 
@@ -27,8 +28,9 @@ def versions(mapping_id: str) -> ResponseReturnValue:
             .limit(200)
         ).all()
         names = authors(session, rows)
+        again = kept.made_by_earlier(session, mapping_id, found.row.version)
     saved = [Saved(row, names.get(row.author, row.author)) for row in rows]
-    return render_template("mappings/versions.html", found=found, saved=saved)
+    return render_template("mappings/versions.html", found=found, saved=saved, again=again)
 
 
 @pages.get("/<mapping_id>/versions/<int:number>")
@@ -48,6 +50,7 @@ def version(mapping_id: str, number: int) -> ResponseReturnValue:
         found=found,
         saved=Saved(this, author),
         against=against,
+        by_path=changes_between(other.source, this.source),
         changes=editor.difference(other.source, this.source),
     )
 
@@ -55,12 +58,23 @@ def version(mapping_id: str, number: int) -> ResponseReturnValue:
 @pages.post("/<mapping_id>/versions/<int:number>/use")
 @needs(Role.MAPPER)
 def use(mapping_id: str, number: int) -> ResponseReturnValue:
-    """Go back (or forward) to a version; every version stays."""
+    """Save an older version once more, as the newest one; every version stays."""
     me = viewer()
     with the_hub().tenant(me.tenant_id) as session:
+        old = version_row(session, mapping_id, number)
         try:
-            row = kept.publish(session, mapping_id, number, actor=me.actor)
+            mapping = kept.locked(session, mapping_id)
         except LookupError:
             abort(404)
-    flash(f"Version {number} of {row.name} is in use from now on.")
-    return redirect(url_for(".versions", mapping_id=mapping_id), 303)
+        row = kept.save(
+            session,
+            connection_id=mapping.connection_id,
+            name=mapping.name,
+            document=old.document,
+            source=old.source,
+            author=me.actor,
+            note=f"As version {number} was",
+            mapping_id=mapping_id,
+        )
+    flash(f"Version {row.version} of {row.name}, as version {number} was, is in use from now on.")
+    return redirect(url_for(".versions", mapping_id=mapping_id, saved=row.version), 303)

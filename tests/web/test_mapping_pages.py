@@ -130,7 +130,7 @@ def test_taken_name_keeps_the_text(owner: Visitor, connected: Connected) -> None
 def test_versions_are_compared_and_gone_back_to(
     hub: Hub, owner: Visitor, connected: Connected
 ) -> None:
-    """An older version can be looked at, compared, and used again; no version is lost."""
+    """An older version can be looked at, compared, and used again as a new one; no version is lost."""
     mapping_id = connected.publish(LEAD)
     path = f"/mappings/{mapping_id}"
     owner.post(path, form(connected, LEAD + "# newer\n", "save", expected_version="1"))
@@ -138,9 +138,11 @@ def test_versions_are_compared_and_gone_back_to(
     assert "+# newer" in owner.page(f"{path}/versions/2").text
     answer = owner.post(f"{path}/versions/1/use", follow_redirects=True)
 
-    assert "Version 1 of Lead is in use" in answer.text
+    assert "Version 3 of Lead, as version 1 was, is in use" in answer.text
+    assert "As version 1 was" in answer.text
     assert "Version 2" in answer.text
-    assert "version 1 of 2" in owner.page(path).text
+    assert "version 3" in owner.page(path).text
+    assert "# newer" not in owner.get(f"{path}/file").text
     assert owner.get(f"{path}/versions/9").status_code == 404
     assert owner.post(f"{path}/versions/9/use").status_code == 404
 
