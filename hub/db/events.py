@@ -30,6 +30,7 @@ class StoredEvent(TenantOwned, Base):
         ),
         Index("ix_events_call", "tenant_id", "event_id"),
         Index("ix_events_bucket", "tenant_id", "bucket", "received_at"),
+        Index("ix_events_escalated", "tenant_id", "received_at", postgresql_where="escalate"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("evt"))

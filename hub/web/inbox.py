@@ -16,12 +16,22 @@ from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode
 
 from flask import url_for
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import aliased
 
 from hub.context import Hub
 from hub.db.base import now
-from hub.db.deliveries import Delivery
+from hub.db.deliveries import Delivery, State
 from hub.db.events import StoredEvent
 from hub.db.outcomes import Kind, Outcome
 from hub.db.tenancy import TenantSession
@@ -173,7 +183,7 @@ def conditions(filters: Filters, *, timezone: str) -> list[ColumnElement[bool]]:
     if filters.urgency:
         found.append(StoredEvent.urgency_level == filters.urgency)
     if filters.state:
-        found.append(StoredEvent.id.in_(_events_in((filters.state,))))
+        found.append(_in_state((filters.state,)))
     if filters.since:
         found.append(StoredEvent.received_at >= _midnight(filters.since, timezone))
     if filters.until:
@@ -185,7 +195,7 @@ def conditions(filters: Filters, *, timezone: str) -> list[ColumnElement[bool]]:
 def _of_tab(tab: Tab) -> list[ColumnElement[bool]]:
     if tab == "open":
         return _open()
-    return [StoredEvent.id.in_(_events_in(NEEDS_PERSON))] if tab == "needs" else []
+    return [_in_state(NEEDS_PERSON)] if tab == "needs" else []
 
 
 def _of_caller(filters: Filters) -> list[ColumnElement[bool]]:
@@ -193,14 +203,15 @@ def _of_caller(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.language:
         found.append(func.split_part(StoredEvent.language, "-", 1) == filters.language)
     if filters.escalated:
-        found.append(StoredEvent.escalate.is_(True))
+        found.append(cast("ColumnElement[bool]", StoredEvent.escalate))
     if filters.caller:
-        found.append(_has_called_before() if filters.caller == "known" else ~_has_called_before())
+        before = _has_called_before()
+        found.append(before.is_not(None) if filters.caller == "known" else before.is_(None))
     return found
 
 
 def _open() -> list[ColumnElement[bool]]:
-    was_seen_to = (
+    was_seen_to = _looked_up(
         select(Outcome.id)
         .join(Delivery, Delivery.id == Outcome.delivery_id)
         .where(
@@ -208,40 +219,48 @@ def _open() -> list[ColumnElement[bool]]:
             Outcome.is_current,
             Outcome.kind.in_((Kind.TOUCHED.value, Kind.CLOSED.value)),
         )
-        .correlate(StoredEvent)
-        .exists()
     )
-    # The list has this table too; here it is another look at it.
-    was_called_back = (
-        select(CallBack.event_id)
-        .where(CallBack.event_id == StoredEvent.id)
-        .correlate(StoredEvent)
-        .exists()
+    was_called_back = _looked_up(
+        select(CallBack.event_id).where(CallBack.event_id == StoredEvent.id)
     )
     return [
         StoredEvent.received_at >= now() - OPEN_FOR,
         StoredEvent.bucket != Bucket.SPAM.value,
-        ~was_called_back,
-        ~was_seen_to,
+        was_called_back.is_(None),
+        was_seen_to.is_(None),
     ]
 
 
-def _events_in(states: tuple[str, ...]) -> Select[str]:
-    return select(Delivery.event_id).where(Delivery.state.in_(states))
+def _in_state(states: tuple[str, ...]) -> ColumnElement[bool]:
+    """Give what holds of events with a delivery in one of these states.
+
+    Nearly all events have a delivered one, which is looked up event by event; few have one in the others.
+    """
+    if State.DELIVERED.value in states:
+        which = select(Delivery.id).where(
+            Delivery.event_id == StoredEvent.id, Delivery.state.in_(states)
+        )
+        return _looked_up(which).is_not(None)
+    return StoredEvent.id.in_(select(Delivery.event_id).where(Delivery.state.in_(states)))
 
 
-def _has_called_before() -> ColumnElement[bool]:
+def _has_called_before() -> ScalarSelect[Any]:
     earlier = aliased(StoredEvent)
-    return (
-        select(earlier.id)
-        .where(
+    return _looked_up(
+        select(earlier.id).where(
             earlier.tenant_id == StoredEvent.tenant_id,
             earlier.caller_hash == StoredEvent.caller_hash,
             earlier.received_at < StoredEvent.received_at,
         )
-        .correlate(StoredEvent)
-        .exists()
     )
+
+
+def _looked_up(which: Select[Any]) -> ScalarSelect[Any]:
+    """Look something up for each event of a list that stops early.
+
+    An EXISTS says the same, but PostgreSQL would make a join of it and read the whole other table first.
+    """
+    return which.correlate(StoredEvent).limit(1).scalar_subquery()
 
 
 def _ordered(

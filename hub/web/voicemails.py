@@ -49,7 +49,8 @@ def show() -> ResponseReturnValue:
 
 def _has_any(tenant_id: str) -> bool:
     with the_hub().tenant(tenant_id) as session:
-        return session.scalars(select(StoredEvent.id).limit(1)).first() is not None
+        query = select(StoredEvent.id).order_by(StoredEvent.received_at.desc()).limit(1)
+        return session.scalars(query).first() is not None
 
 
 @pages.get("/<event_id>")

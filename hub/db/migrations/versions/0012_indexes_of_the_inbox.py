@@ -1,4 +1,4 @@
-"""The indexes that the inbox is read by: a call's id, what is open of a state, and rare kinds of voicemails."""
+"""The indexes that the inbox is read by: a call's id, a bucket, and what was escalated."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ def upgrade() -> None:
             postgresql_concurrently=True,
             if_not_exists=True,
         )
+        op.create_index(
+            "ix_events_escalated",
+            "events",
+            ["tenant_id", "received_at"],
+            postgresql_where="escalate",
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
 
 
 def downgrade() -> None:
     with beside_writers():
-        for name in ("ix_events_bucket", "ix_events_call"):
+        for name in ("ix_events_escalated", "ix_events_bucket", "ix_events_call"):
             op.drop_index(name, table_name="events", if_exists=True, postgresql_concurrently=True)
