@@ -1,9 +1,9 @@
 """Places calls to a running voice service: ``python -m voice.sandbox.calls``, spoken to in JSON Lines.
 
 A telephone network in miniature on loopback, in real time, whose callers say what stands in each line of standard
-input (``id``, ``text``, and optionally ``caller_id``, ``language``, ``sms_consent``, ``call_id``), and then answer what
-they are asked. A line on standard output tells that the network is there (``rest_url``), and one when each call is over. The
-network stays until standard input ends.
+input (``id``, ``text``, and optionally ``caller_id``, ``language``, ``sms_consent``, ``call_id``) and then answer what
+they are asked. A line on standard output tells that the network is there (``rest_url``), and one when each call is
+over. The network stays until standard input ends.
 """
 
 from __future__ import annotations
