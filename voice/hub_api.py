@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from voice import clock
 from voice.dialogue.types import KnownCaller
@@ -29,6 +29,7 @@ _CONNECT_S = 1.0
 _QUICK_S = 2.0
 _SLOW_S = 30.0
 _LONGEST_REASON = 300
+_USED = TypeAdapter(list[ToolCall])
 
 
 class HubError(Exception):
@@ -134,6 +135,19 @@ class HubApi:
         }
         path = f"/v1/voice/calls/{quote(call_id, safe='')}/tools"
         await self._json("POST", path, tenant_id=tenant_id, body=body, timeout_s=_SLOW_S)
+
+    async def used_tools(self, tenant_id: str, call_id: str) -> list[ToolCall]:
+        """Give the tools that were used in a call, in order; [] where none are kept."""
+        path = f"/v1/voice/calls/{quote(call_id, safe='')}/tools"
+        try:
+            found = await self._json("GET", path, tenant_id=tenant_id)
+            return _USED.validate_python(found.get("calls", []))
+        except HubRefused as err:
+            if err.status == httpx.codes.NOT_FOUND:
+                return []
+            raise
+        except ValidationError as err:
+            raise HubDown(f"the hub's tool calls have {err.error_count()} faults") from None
 
     async def put_recording(
         self, tenant_id: str, call_id: str, audio: bytes, *, content_type: str = "audio/wav"

@@ -23,6 +23,7 @@ COMMANDS = {
     "voice": Entry("voice.cli:voice", "Answer the telephone."),
     "outbox": Entry("voice.cli_outbox:outbox", "See finished calls that the hub has not taken."),
     "analyse": Entry("voice.cli:analyse", "Turn transcripts into the data of events."),
+    "call": Entry("voice.cli_call:call", "Play calls that are written down."),
     "trial": Entry("voice.cli_trial:trial", "Try a rubric, a greeting or a typed call."),
     "connection": Entry("hub.cli.connection:connection", "See accounts, and what is set for them."),
     "mapping": Entry("hub.cli.mapping:mapping", "Check, try, import and export mappings."),

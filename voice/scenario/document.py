@@ -146,7 +146,6 @@ class Expected(_Part):
     dialled: tuple[str, ...] = ()
     answer_ms: float | None = Field(1_000.0, gt=0)
     barge_in_ms: float | None = Field(None, gt=0)
-    texts: int = 0
     errors: tuple[int, ...] = ()
     tools: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from voice.scenario.document import Captured
 from voice.scenario.play import Played
+from voice.scenario.real_hub import Landed
 
 
 def problems(played: Played) -> list[str]:
@@ -54,7 +55,7 @@ def _course(played: Played) -> Iterator[str]:
     if session is None:
         yield "Nothing was kept of the call."
         return
-    if expected.line and session.line is not expected.line:
+    if expected.line and _is_own_line(played) and session.line is not expected.line:
         yield f"The last line was {session.line}, not {expected.line}."
     tools = [one.tool for one in session.tools]
     missing = [one for one in expected.tools if one not in tools]
@@ -64,10 +65,18 @@ def _course(played: Played) -> Iterator[str]:
 
 def _figures(played: Played) -> Iterator[str]:
     expected, report = played.scenario.expect, played.report
-    yield from _at_most("first sound after the caller's words", report.answer_s, expected.answer_ms)
-    yield from _at_most("silence after an interruption", report.barge_in_s, expected.barge_in_ms)
+    if _is_own_line(played):
+        # Other lines have other vendors, and their own delays.
+        what = "first sound after the caller's words"
+        yield from _at_most(what, report.answer_s, expected.answer_ms)
+        what = "silence after an interruption"
+        yield from _at_most(what, report.barge_in_s, expected.barge_in_ms)
     if report.after_clear_s:
         yield f"{report.after_clear_s:.2f} s of speech were played over the caller after a clear."
+
+
+def _is_own_line(played: Played) -> bool:
+    return played.profile.line is played.scenario.profile().line
 
 
 def _at_most(what: str, seconds: Sequence[float], most_ms: float | None) -> Iterator[str]:
@@ -84,6 +93,18 @@ def _landed(played: Played) -> Iterator[str]:
         yield from _captured(expected.captured, event)
     else:
         yield "An event reached the hub, and none should have."
+    yield from _deliveries(expected.landed, played.landed)
+
+
+def _deliveries(expected: Mapping[str, int], found: Landed | None) -> Iterator[str]:
+    """Compare what landed where; only a real hub delivers."""
+    if found is None:
+        return
+    for name, count in found.undelivered.items():
+        yield f"{count} of {name} did not land."
+    for name, count in expected.items():
+        if found.delivered.get(name, 0) != count:
+            yield f"{found.delivered.get(name, 0)} of {name} landed, expected {count}."
 
 
 def _captured(expected: Captured, event: Mapping[str, Any]) -> Iterator[str]:

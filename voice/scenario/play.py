@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from voice.sandbox.twilio.habits import Habits, Staff
 from voice.sandbox.twilio.network import PhoneNetwork
 from voice.sandbox.twilio.report import Report
 from voice.scenario.document import Act, Scenario
+from voice.scenario.real_hub import Landed, RealHub, landed
 from voice.session import CallSession, Phase
 from voice.settings import load as settings
 
@@ -43,16 +44,11 @@ MODEL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class RealHub:
-    """A running hub that is to take the call's event; the tenant and its number are set up there already."""
-
-    url: str
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a call: as its caller and Twilio saw it, as it was kept, and the event (None: none came)."""
+    """What came of a call: as its caller and Twilio saw it, as it was kept, and the event (None: none came).
+
+    ``landed`` is what a real hub made of the event.
+    """
 
     scenario: Scenario
     profile: Profile
@@ -60,7 +56,7 @@ class Played:
     session: CallSession | None
     event: dict[str, Any] | None
     faults_left: tuple[Fault, ...]
-    texts: int
+    landed: Landed | None = None
 
 
 def play(
@@ -73,10 +69,16 @@ def play(
 ) -> Played:
     """Play one call to its end.
 
-    ``line`` is taken instead of the scenario's. With a real ``hub``, ``profile`` is the tenant as it is set up there.
+    ``line`` is taken instead of the scenario's. With a real ``hub``, ``profile`` is the tenant as it is set up there;
+    the hub's clock is the real one, so the call begins now. Raises NoAnswer where that hub does not answer.
     """
     tenant = profile or scenario.profile(line)
-    return virtual.run(_play(scenario, tenant, redis_url, hub), start=START)
+    start = START if hub is None else datetime.now(UTC)
+    played = virtual.run(_play(scenario, tenant, redis_url, hub), start=start)
+    found = landed(hub, played.report.sid) if hub else None
+    if found is None:
+        return played
+    return replace(played, event=found.event, landed=found)
 
 
 async def _play(
@@ -96,7 +98,7 @@ async def _play(
         ).finished()
         event = await _event(hub, context, report.sid)
         session = await context.store.load(report.sid)
-        return Played(scenario, profile, report, session, event, tuple(faults.left), 0)
+        return Played(scenario, profile, report, session, event, tuple(faults.left))
 
 
 def _comes_back(hub: Hub) -> None:
