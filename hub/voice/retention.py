@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub import log
@@ -35,6 +35,11 @@ EVERY_S: Final = 3_600.0
 #: A delivery in one of these still needs the event's body.
 _OPEN: Final = tuple(
     state.value for state in (State.HELD, State.WAITING, State.SENDING, State.PARKED)
+)
+_IS_NEEDED: Final = (
+    select(Delivery.id)
+    .where(Delivery.event_id == StoredEvent.id, Delivery.state.in_(_OPEN))
+    .exists()
 )
 
 
@@ -83,6 +88,20 @@ def remove_all(hub: Hub, stop: threading.Event | None = None) -> None:
             remove(hub, tenant_id, days=days)
 
 
+def over(hub: Hub, tenant_id: str, *, days: int) -> Removed:
+    """Count what the next round would remove of a tenant that keeps it for so many days."""
+    before = now() - timedelta(days=days)
+    with hub.tenant(tenant_id) as session:
+        events = session.scalar(
+            select(func.count(StoredEvent.id)).where(*_is_over(before), ~_IS_NEEDED)
+        )
+        recordings, tool_calls = (
+            session.scalar(select(func.count(kind.id)).where(kind.created_at < before)) or 0
+            for kind in (CallRecording, VoiceToolCall)
+        )
+    return Removed(events or 0, recordings, tool_calls)
+
+
 def remove(hub: Hub, tenant_id: str, *, days: int) -> Removed:
     """Remove what a tenant has had for longer than so many days; gives how much."""
     before = now() - timedelta(days=days)
@@ -113,17 +132,16 @@ def remove(hub: Hub, tenant_id: str, *, days: int) -> Removed:
     return total
 
 
+def _is_over(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (StoredEvent.received_at < before, StoredEvent.expunged_at.is_(None))
+
+
 def _over(
     session: TenantSession, before: datetime, place: tuple[datetime, str] | None
 ) -> Sequence[Any]:
-    is_needed = (
-        select(Delivery.id)
-        .where(Delivery.event_id == StoredEvent.id, Delivery.state.in_(_OPEN))
-        .exists()
-    )
     query = (
         select(StoredEvent.id, StoredEvent.received_at)
-        .where(StoredEvent.received_at < before, StoredEvent.expunged_at.is_(None), ~is_needed)
+        .where(*_is_over(before), ~_IS_NEEDED)
         .order_by(StoredEvent.received_at, StoredEvent.id)
         .limit(_CHUNK)
         .with_for_update(of=StoredEvent, skip_locked=True)

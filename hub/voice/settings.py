@@ -48,8 +48,13 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def is_language(tag: str) -> bool:
+    """Tell whether a tag is of the form of BCP 47."""
+    return _LANGUAGE.match(tag) is not None
+
+
 def _language(value: str) -> str:
-    if not _LANGUAGE.match(value):
+    if not is_language(value):
         raise ValueError("must be a language tag (BCP 47) such as en-US")
     return value
 
