@@ -9,19 +9,19 @@ from datetime import tzinfo
 from typing import Any
 
 from connectors.record import Field
-from hub.web import editor
-from hub.web.editor import Checked, Preview
+from hub.web.editor import Checked
 from hub.web.mapping_draft import Draft
 from hub.web.mapping_rows import pages
 from hub.web.mapping_sides import AccountSide, EventField, shortened
 from mappings.check import check
-from mappings.convert import CONVERSIONS
+from mappings.compiled import ABSENT, compile_directive
+from mappings.convert import CONVERSIONS, Unfit
+from mappings.directives import Directive
 from mappings.document import read
 from mappings.filled import read as read_form
-from mappings.form import Form, Row, StepForm, show
+from mappings.form import Form, StepForm, show
 from mappings.literals import name_of, typed
 from mappings.problem import Location, Problem, pointer_of
-from mappings.render import Compiled
 from mappings.suggest import Suggestion
 
 #: In words, in the order in which a page offers them.
@@ -153,7 +153,7 @@ def build(
     draft: Draft,
     side: AccountSide,
     fields: tuple[EventField, ...],
-    facts: dict[str, Any] | None,
+    facts: dict[str, Any],
     timezone: tzinfo,
 ) -> FormPage:
     """Put together what the form shows; ``facts`` are the voicemail's that rows show their value for."""
@@ -168,7 +168,7 @@ def build(
         place = _place_of(problem, pointers)
         by_place.setdefault(place, []).append(problem)
         listed.append((problem, place))
-    preview = _tried(draft.data, facts, timezone)
+    values, found_by = _values(form, draft.data, facts, timezone)
     return FormPage(
         form=form,
         side=side,
@@ -176,10 +176,8 @@ def build(
         checked=checked,
         problems=by_place,
         listed=listed,
-        values=_values(form.steps, preview),
-        found_by={
-            f"s{n}": step.matched_by for n, step in enumerate(preview.steps if preview else ())
-        },
+        values=values,
+        found_by=found_by,
         focus=_at(draft.focus, at),
         tool=draft.tool,
         more=_at(draft.more, at),
@@ -216,28 +214,45 @@ def _place_of(problem: Problem, pointers: Mapping[str, str]) -> str:
     return "when" if problem.pointer.startswith("/when") else ""
 
 
-def _tried(data: dict[str, Any], facts: dict[str, Any] | None, timezone: tzinfo) -> Preview | None:
-    """Render as much as can be read of a mapping."""
-    if facts is None:
-        return None
-    try:
-        compiled = Compiled(read(data).document)
-    except (KeyError, ValueError):
-        return None
-    return editor.tried(compiled, facts, timezone)
+def _values(
+    form: Form, data: dict[str, Any], facts: dict[str, Any], timezone: tzinfo
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Give what each row gives for a voicemail, by place, and what each step would look for.
 
-
-def _values(steps: Sequence[StepForm], preview: Preview | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for step, tried in zip(steps, preview.steps if preview else (), strict=False):
-        by_name = {line.name: line.value for line in tried.lines}
+    Each row is tried by itself: what is wrong in one does not hide what the others give.
+    """
+    values: dict[str, str] = {}
+    found_by: dict[str, list[str]] = {}
+    ids = {step.id: f"(id of {step.id})" for step in form.steps}
+    for step, known in zip(form.steps, read(data).document.steps, strict=False):
+        given = {one.name: _given(one.directive, facts, ids, timezone) for one in known.targets}
         for row in step.rows:
-            found[row.at] = _value(row, by_name, is_tried=tried.problem is None)
-    return found
+            if name_of(row.name) in given:
+                values[row.at] = given[name_of(row.name)] or "no value: left out"
+        for way in known.matches:
+            sought = {
+                one.name: _given(one.directive, facts, ids, timezone, misfit="") for one in way
+            }
+            if sought and all(sought.values()):
+                said = ", ".join(f"{name} = {value}" for name, value in sought.items())
+                found_by.setdefault(step.at, []).append(said)
+    return values, found_by
 
 
-def _value(row: Row, by_name: Mapping[str, str], *, is_tried: bool) -> str:
-    if not is_tried:
-        return ""
-    value = by_name.get(name_of(row.name))
-    return "no value: left out" if value is None else shortened(value)
+def _given(
+    directive: Directive,
+    facts: dict[str, Any],
+    ids: Mapping[str, str],
+    timezone: tzinfo,
+    *,
+    misfit: str = "does not fit: waits for a person",
+) -> str:
+    try:
+        value = compile_directive(directive)(facts, ids, timezone)
+    except Unfit:
+        return misfit
+    except (KeyError, ValueError):
+        return ""  # it cannot be compiled, which the check has said
+    if value is None:
+        return "cleared"
+    return "" if value is ABSENT else shortened(value)

@@ -30,6 +30,7 @@ class Fields(HTMLParser):
     """What a browser would send of the editor's form, its buttons left out."""
 
     def __init__(self, html: str) -> None:
+        """Read a page."""
         super().__init__()
         self.pairs: list[tuple[str, str]] = []
         self._is_inside = False
@@ -40,6 +41,7 @@ class Fields(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note fields as they begin."""
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
             self._is_inside = found.get("id") == "mapping"
@@ -60,6 +62,7 @@ class Fields(HTMLParser):
             self.pairs.append((name, found.get("value", "")))
 
     def handle_endtag(self, tag: str) -> None:
+        """Close what may hold text or options."""
         if tag == "textarea" and self._area:
             # A browser leaves out the line break after the tag.
             self.pairs.append((self._area, self._text.removeprefix("\n")))
@@ -70,6 +73,7 @@ class Fields(HTMLParser):
             self._is_inside = False
 
     def handle_data(self, data: str) -> None:
+        """Note what stands in a text field."""
         if self._area is not None:
             self._text += data
 
