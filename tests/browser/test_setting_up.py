@@ -72,7 +72,9 @@ def test_settings_of_an_account(browser: webdriver.Chrome, site: Site, calendar:
     browser.get(f"{site.url}/connections")
     see(browser, "No mapping writes to it yet")
     check(browser, "connections-new")
-    browser.find_element(By.PARTIAL_LINK_TEXT, "Settings").click()
+    browser.find_element(By.CSS_SELECTOR, ".account-list h2 a").click()
+    see(browser, "What you can do")
+    browser.find_element(By.CSS_SELECTOR, "main a[href$='/settings']").click()
     see(browser, "Opening hours")
     check(browser, "connection-settings")
 
