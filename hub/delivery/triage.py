@@ -39,6 +39,15 @@ class NoSuchBucket(ValueError):
     """There is no such bucket."""
 
 
+class Moved(Exception):
+    """Somebody has moved the voicemail meanwhile; ``bucket`` is where it is now."""
+
+    def __init__(self, bucket: str) -> None:
+        """Keep the bucket."""
+        super().__init__(f"It is in {bucket} now.")
+        self.bucket = bucket
+
+
 class CannotRead(ValueError):
     """What the caller said was removed or cannot be opened, so nothing can be planned from it."""
 
@@ -52,10 +61,13 @@ class Anew:
     kept: int
 
 
-def correct(hub: Hub, tenant_id: str, event_id: str, bucket: str, *, actor: str) -> bool:
+def correct(
+    hub: Hub, tenant_id: str, event_id: str, bucket: str, *, seen: str | None = None, actor: str
+) -> bool:
     """Say which bucket a voicemail belongs in; tells whether that is another one than before.
 
-    Putting it back where it came from takes the correction back. Raises NoSuchVoicemail and NoSuchBucket.
+    ``seen`` is the bucket that the person saw it in. Putting it back where it came from takes the correction back.
+    Raises NoSuchVoicemail, NoSuchBucket, and Moved when it is not where the person saw it.
     """
     with hub.tenant(tenant_id) as session:
         event = _event(session, event_id)
@@ -63,6 +75,8 @@ def correct(hub: Hub, tenant_id: str, event_id: str, bucket: str, *, actor: str)
             raise NoSuchBucket(bucket)
         if event.bucket == bucket:
             return False
+        if seen and seen != event.bucket:
+            raise Moved(event.bucket)
         kept = session.scalars(
             select(BucketCorrection).where(BucketCorrection.event_id == event_id)
         ).one_or_none()
@@ -85,10 +99,19 @@ def correct(hub: Hub, tenant_id: str, event_id: str, bucket: str, *, actor: str)
     return True
 
 
-def call_back(hub: Hub, tenant_id: str, event_id: str, *, is_done: bool, actor: str) -> None:
-    """Note that a caller was called back, or take that back; raises NoSuchVoicemail."""
+def call_back(hub: Hub, tenant_id: str, event_id: str, *, is_done: bool, actor: str) -> bool:
+    """Note that a caller was called back, or take that back; tells whether that was not so before.
+
+    Who was first stays. Raises NoSuchVoicemail.
+    """
     with hub.tenant(tenant_id) as session:
         _event(session, event_id)
+        was_done = (
+            session.scalars(select(CallBack.event_id).where(CallBack.event_id == event_id)).first()
+            is not None
+        )
+        if was_done is is_done:
+            return False
         if is_done:
             session.execute(
                 insert(CallBack)
@@ -104,6 +127,7 @@ def call_back(hub: Hub, tenant_id: str, event_id: str, *, is_done: bool, actor: 
             target=event_id,
             facts={"is_done": is_done},
         )
+    return True
 
 
 def plan_anew(hub: Hub, tenant_id: str, event_id: str, *, actor: str) -> Anew:

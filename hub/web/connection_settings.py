@@ -91,6 +91,8 @@ def save(connection_id: str) -> ResponseReturnValue:
         form.get("share", "").strip(),
         {name: form.get(f"grants.{name}", "").strip() for name in limits},
     )
+    if moved := _moved(row, form.get("seen", "")):
+        return _form(row, values, typed, moved), 409
     change = steer.Change(
         typed.label,
         {one.name: None if values[one.name] == one.default else values[one.name] for one in known},
@@ -105,6 +107,42 @@ def save(connection_id: str) -> ResponseReturnValue:
         return _form(row, values, typed, err.problems), 422
     _tell(row)
     return redirect(url_for("web.connections.one", connection_id=row.id), 303)
+
+
+def _seen(row: Connection) -> dict[str, Any]:
+    """Give what is set, as the form carries it along to know when somebody else has changed it."""
+    grants = row.budget.get(configure.GRANTS) or {}
+    return {
+        "label": row.label,
+        configure.SHARE: row.budget.get(configure.SHARE),
+        **{f"grants.{name}": units for name, units in sorted(grants.items())},
+        **{one.name: row.settings.get(one.name) for one in configure.settings_of(row.connector)},
+    }
+
+
+def _moved(row: Connection, seen: str) -> tuple[steer.Wrong, ...]:
+    """Say beside each field that somebody has changed since the form was opened what it is now."""
+    try:
+        before = json.loads(seen) if seen else None
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        return ()
+    now = _seen(row)
+    return tuple(
+        steer.Wrong(
+            name,
+            f"Somebody set this to {_in_words(now.get(name))} meanwhile. Saving again sets it to what stands here.",
+        )
+        for name in {**now, **before}
+        if now.get(name) != before.get(name)
+    )
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return "its default"
+    return f"“{value}”" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _tell(row: Connection) -> None:
@@ -144,6 +182,7 @@ def _form(
         days=DAYS,
         default_share=f"{hub.settings.account_share * _PERCENT:g}",
         key=AccountKey.of(row, hub.settings.account_share),
+        seen=json.dumps(_seen(row), ensure_ascii=False),
     )
 
 

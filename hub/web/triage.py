@@ -119,10 +119,16 @@ def called_back(event_id: str) -> ResponseReturnValue:
     """Note that the caller was called back, or take that back."""
     me, is_done = viewer(), request.form.get("done") != "no"
     try:
-        triage.call_back(the_hub(), me.tenant_id, event_id, is_done=is_done, actor=me.actor)
+        is_new = triage.call_back(
+            the_hub(), me.tenant_id, event_id, is_done=is_done, actor=me.actor
+        )
     except triage.NoSuchVoicemail:
         abort(404)
-    flash("Noted: you called back." if is_done else "Noted: nobody has called back yet.")
+    if is_new:
+        flash("Noted: you called back." if is_done else "Noted: nobody has called back yet.")
+    else:
+        said = "has called back already" if is_done else "has taken that back already"
+        flash(f"Nothing was changed: somebody {said}.", "error")
     return _to(event_id)
 
 
@@ -132,9 +138,20 @@ def correct(event_id: str) -> ResponseReturnValue:
     """Say which bucket a voicemail belongs in."""
     me, bucket = viewer(), request.form.get("bucket", "")
     try:
-        is_new = triage.correct(the_hub(), me.tenant_id, event_id, bucket, actor=me.actor)
+        is_new = triage.correct(
+            the_hub(),
+            me.tenant_id,
+            event_id,
+            bucket,
+            seen=request.form.get("seen"),
+            actor=me.actor,
+        )
     except triage.NoSuchVoicemail:
         abort(404)
+    except triage.Moved as err:
+        moved = Words.bucket.get(err.bucket, err.bucket)
+        flash(f"Nothing was changed: somebody moved it to {moved} while you looked.", "error")
+        return _to(event_id)
     except triage.NoSuchBucket:
         flash("Choose a bucket.", "error")
         return _to(event_id)

@@ -18,7 +18,7 @@ from hub.delivery.outlook import LimitOutlook
 from hub.web import accounts, vendor_steps
 from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
-from tests.web.visitor import Visitor, signed_in
+from tests.web.visitor import Page, Visitor, signed_in
 
 LIMIT = LimitOutlook(
     name="requests",
@@ -153,3 +153,24 @@ def test_marks_of_steps_become_html_and_all_else_text() -> None:
         '<a href="https://x.example/?a=1&amp;b" target="_blank" rel="noopener noreferrer">here</a>'
         " &lt;b&gt;now&lt;/b&gt;"
     )
+
+
+def test_settings_that_two_people_change_lose_neither(
+    hub: Hub, owner: Visitor, connected: Connected
+) -> None:
+    """Who saves second sees beside the field what the first one set, keeps what they typed, and may save again."""
+    path = f"/connections/{connected.connection.id}/settings"
+    seen = owner.page(path).forms[-1]["fields"]["seen"]
+    owner.post(path, {"label": "Sales", "seen": seen})
+
+    second = owner.post(path, {"label": "Leads", "seen": seen})
+    newer = Page(second.text).forms[-1]["fields"]["seen"]
+    kept = connected.refreshed().label
+    third = owner.post(path, {"label": "Leads", "seen": newer})
+
+    assert second.status_code == 409
+    assert "Somebody set this to “Sales” meanwhile" in second.text
+    assert 'value="Leads"' in second.text
+    assert kept == "Sales"
+    assert third.status_code == 303
+    assert connected.refreshed().label == "Leads"

@@ -267,3 +267,21 @@ def test_spam_that_is_none_is_planned(app: Flask, hub: Hub, connected: Connected
         ("lead", "delivered"),
     ]
     assert tried == ["created", "created"]
+
+
+def test_a_stale_form_says_what_changed(app: Flask, hub: Hub, visitor: Visitor) -> None:
+    """Who moves or marks a voicemail that somebody else has dealt with meanwhile is told so, and changes nothing."""
+    event_id = take(hub, visitor, voicemail(1))
+    path = f"/voicemails/{event_id}"
+    visitor.post(f"{path}/bucket", {"bucket": "billing", "seen": "new_lead"})
+    visitor.post(f"{path}/called-back", {"done": "yes"})
+
+    moved = visitor.post(
+        f"{path}/bucket", {"bucket": "spam", "seen": "new_lead"}, follow_redirects=True
+    )
+    again = visitor.post(f"{path}/called-back", {"done": "yes"}, follow_redirects=True)
+
+    assert "somebody moved it to Billing while you looked" in moved.text
+    assert "somebody has called back already" in again.text
+    with hub.tenant(visitor.company.tenant_id) as session:
+        assert session.scalars(select(StoredEvent.bucket)).one() == "billing"
