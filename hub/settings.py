@@ -114,6 +114,21 @@ class Settings(BaseSettings):
     mail_from: str | None = Field(
         None, description="The address that mails come from", validate_default=True
     )
+    oidc_issuer: str | None = Field(
+        None, description="The OpenID provider by which people may sign in, as it names itself"
+    )
+    oidc_client_id: str | None = Field(
+        None, description="What the provider calls this installation", validate_default=True
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The secret that the provider gave for it", validate_default=True
+    )
+    oidc_name: str = Field(
+        "your company's account", max_length=60, description="What the sign-in page calls it"
+    )
+    oidc_hosts: str = Field(
+        "", description="Other hosts of the provider that may be asked, separated by commas"
+    )
     metrics_token: SecretStr | None = Field(
         None,
         description="What a scraper of /metrics must send; without it only this machine may ask",
@@ -186,6 +201,21 @@ class Settings(BaseSettings):
         parts = urlsplit(value) if value else None
         if parts and (parts.scheme not in {"http", "https"} or not parts.hostname):
             raise ValueError("must be an address with its scheme, such as https://hub.example.com")
+        return value
+
+    @field_validator("oidc_issuer", mode="after")
+    @classmethod
+    def _is_issuer(cls, value: str | None) -> str | None:
+        parts = urlsplit(value) if value else None
+        if parts and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query):
+            raise ValueError("must be the provider's address, such as https://login.example.com")
+        return value
+
+    @field_validator("oidc_client_id", "oidc_client_secret", mode="after")
+    @classmethod
+    def _is_registered(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("oidc_issuer") and not value:
+            raise ValueError("must be set where AFTERBEEP_OIDC_ISSUER is")
         return value
 
     @field_validator("smtp_url", mode="after")
@@ -265,6 +295,12 @@ def load(**overrides: Any) -> Settings:
             for problem in err.errors(include_input=False, include_url=False)
         ]
         raise SettingsProblem("; ".join(wrong) + ".") from None
+
+
+def bare_environment() -> dict[str, str]:
+    """Give what a program of ours needs to run that is told no setting and no secret."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 def export(values: Mapping[str, str]) -> None:

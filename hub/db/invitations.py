@@ -137,10 +137,28 @@ def find(session: TenantSession, token: str) -> Open | None:
     ).one_or_none()
     if found is None:
         return None
-    row, name, password = found
+    return _opened(*found)
+
+
+def _opened(row: Invitation, name: str, password: str | None) -> Open:
     return Open(
         row.id, row.tenant_id, name, row.email, Role(row.role), has_account=password is not None
     )
+
+
+def for_address(session: TenantSession, email: str) -> list[Open]:
+    """Give what an address is invited to, the oldest first; needs a session across tenants.
+
+    Whoever asks has made sure that the address is the person's.
+    """
+    found = session.execute(
+        select(Invitation, Tenant.name, Person.password_hash)
+        .join(Tenant, Tenant.id == Invitation.tenant_id)
+        .outerjoin(Person, Person.email == Invitation.email)
+        .where(Invitation.email == plain_email(email), *_OPEN, Invitation.expires_at > now())
+        .order_by(Invitation.created_at, Invitation.id)
+    )
+    return [_opened(row, name, password) for row, name, password in found.tuples()]
 
 
 def accept(session: TenantSession, invitation_id: str, person_id: str) -> bool:

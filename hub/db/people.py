@@ -163,6 +163,19 @@ def create_person(session: TenantSession, *, email: str, name: str, password: st
     return person
 
 
+def by_email(session: TenantSession, email: str) -> Person | None:
+    """Give the person of an address; they may be disabled."""
+    return session.scalars(select(Person).where(Person.email == plain_email(email))).one_or_none()
+
+
+def create_without_password(session: TenantSession, *, email: str, name: str) -> Person:
+    """Add a person who signs in by a provider only."""
+    person = Person(email=plain_email(email), name=name, password_hash=None)
+    session.add(person)
+    session.flush()
+    return person
+
+
 def add_member(session: TenantSession, *, person_id: str, role: Role) -> Membership:
     """Give a person a role in the session's tenant."""
     membership = Membership(person_id=person_id, role=role.value)
@@ -187,7 +200,7 @@ def check_password(session: TenantSession, *, email: str, password: str) -> Pers
 
     Takes as long for an address that nobody has.
     """
-    person = session.scalars(select(Person).where(Person.email == plain_email(email))).one_or_none()
+    person = by_email(session, email)
     known = person.password_hash if person and person.disabled_at is None else None
     try:
         _hasher().verify(known or _nobody(), password[:_LONGEST_PASSWORD])

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from hub import log
 from hub.context import Hub
+from hub.settings import bare_environment
 from hub.voice.numbers import numbers
 from hub.voice.profile import of_tenant
 
@@ -81,14 +82,13 @@ class Trials:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.end()
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
         self._process = subprocess.Popen(  # noqa: S603 - our own program, by its full path
             _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={name: os.environ[name] for name in kept if name in os.environ},
+            env=bare_environment(),
         )
         return self._process
 

@@ -25,6 +25,7 @@ from hub.web import (
     headers,
     mappings,
     notifications,
+    oidc,
     outcomes,
     overview,
     parked,
@@ -47,6 +48,7 @@ from hub.web import (
 _log = log.get(__name__)
 _SUBJECTS = (
     sign_in,
+    oidc,
     overview,
     voicemails,
     triage,

@@ -43,10 +43,17 @@ def add_words(app: Flask) -> None:
         csrf_token=forms.token,
         kept_prefix=forms.KEPT,
         needs_person=needs_person,
+        provider=provider,
         theme=theme,
         who=who,
         words=Words(),
     )
+
+
+def provider() -> str:
+    """Give what the sign-in page calls the OpenID provider; nothing where none is set."""
+    settings = the_hub().settings
+    return settings.oidc_name if settings.oidc_issuer else ""
 
 
 def theme() -> str:

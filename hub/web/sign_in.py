@@ -76,7 +76,7 @@ def enter() -> ResponseReturnValue:
         places = people.seats(found, person.id)
     if not places:
         return _again(email, _NO_SEAT), 403
-    return start(person.id, _usual(places), _after)
+    return start(person.id, usual_company(places), _after)
 
 
 def _check(email: str, password: str) -> Person | None:
@@ -84,7 +84,7 @@ def _check(email: str, password: str) -> Person | None:
         return people.check_password(found, email=email, password=password)
 
 
-def _usual(places: tuple[Seat, ...]) -> str:
+def usual_company(places: tuple[Seat, ...]) -> str:
     """Give the company that this browser looked at last, or the first by name."""
     last = request.cookies.get("afterbeep_company")
     return next((seat.tenant_id for seat in places if seat.tenant_id == last), places[0].tenant_id)
@@ -118,16 +118,24 @@ def _again(email: str, problem: str) -> str:
 
 
 def start(
-    person_id: str, tenant_id: str, following: Callable[[], ResponseReturnValue]
+    person_id: str,
+    tenant_id: str,
+    following: Callable[[], ResponseReturnValue],
+    *,
+    by: str = "password",
 ) -> ResponseReturnValue:
-    """Sign a person in at one of their companies, and go on."""
+    """Sign a person in at one of their companies, and go on; ``by`` says in the audit log how."""
     agent = request.headers.get("User-Agent", "")
     with the_hub().tenant(tenant_id) as found:
         token = people.start_sign_in(
             found, person_id=person_id, lasts=sign_in_lasts(), user_agent=agent
         )
         audit.record(
-            found, actor=f"person:{person_id}", action="person.signed_in", target=person_id
+            found,
+            actor=f"person:{person_id}",
+            action="person.signed_in",
+            target=person_id,
+            facts={} if by == "password" else {"by": by},
         )
     session.pop("form", None)
     _end_other()

@@ -42,13 +42,16 @@ class Try:
 
 
 @contextmanager
-def counted(hub: Hub, *, email: str, address: str) -> Iterator[Try]:
+def counted(hub: Hub, *, email: str | None, address: str) -> Iterator[Try]:
     """Count a try before the password is looked at, so that tries at the same time count too.
 
-    Raises TooManyTries above ``sign_ins_per_minute`` failures of the account or the address.
+    Without an ``email`` (a provider tells it later) only the address is counted. Raises TooManyTries above
+    ``sign_ins_per_minute`` failures of the account or the address.
     """
-    account = hashlib.sha256(plain_email(email).encode()).hexdigest()[:32]
-    keys = (f"sign-in:account:{account}", f"sign-in:address:{_network(address)}")
+    keys: tuple[str, ...] = (f"sign-in:address:{_network(address)}",)
+    if email is not None:
+        account = hashlib.sha256(plain_email(email).encode()).hexdigest()[:32]
+        keys = (f"sign-in:account:{account}", *keys)
     for key in keys:
         _count(hub, key)
     attempt = Try()

@@ -126,6 +126,8 @@ def test_every_view_says_who_may_use_it(app: Flask) -> None:
         "web.sign_in.theme",
         "web.people.join",
         "web.people.enter",
+        "web.oidc.begin",
+        "web.oidc.back",
     }
 
 
