@@ -181,7 +181,8 @@ def _shown(
     filled = read_form(show(draft.data).pairs())
     made = edited(filled, wanted, side.directives(draft.data.get("steps", [])))
     draft.data, draft.focus, draft.more = made.data, made.focus, made.more
-    draft.tool = word if word in {"up", "down"} else ""
+    pressed = wanted.partition(":")[0]
+    draft.tool = pressed if pressed in {"up", "down"} else ""
     return Shown()
 
 

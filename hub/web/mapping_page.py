@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -40,6 +40,13 @@ TESTS = {
     "at_least": "is at least",
     "at_most": "is at most",
     "contains": "contains",
+}
+#: What is missing in a row that was just added, in the form's words.
+_SAID = {
+    "must be a path or a list of paths, not []": "choose a field of the voicemail",
+    "is not the name of a field": "choose a field of the account",
+    "must be a table of at least one field": "add at least one field",
+    '"" is not a path such as caller.phone': "choose a field of the voicemail",
 }
 TYPES = {
     "string": "text",
@@ -201,7 +208,8 @@ def _checked(data: dict[str, Any], side: AccountSide) -> Checked:
     found = tuple(
         one for one in problems if one.pointer not in unsure or "no object" not in one.message
     )
-    return Checked(found, data, side.problem, side.read_at)
+    said = tuple(replace(one, message=_SAID.get(one.message, one.message)) for one in found)
+    return Checked(said, data, side.problem, side.read_at)
 
 
 def _place_of(problem: Problem, pointers: Mapping[str, str]) -> str:

@@ -118,6 +118,7 @@ def test_mapper_adds_a_field_by_keyboard(
     wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#picks [aria-selected=true]"))
     assert "Title" in driver.find_element(By.ID, "picks").text
     keys(driver, Keys.ENTER)
+    see(driver, "Title · text")
     tab_to(driver, f"{new}.from")
     keys(driver, "summ")
     wait(driver, lambda: "Summary" in driver.find_element(By.ID, "picks").text)
@@ -125,7 +126,7 @@ def test_mapper_adds_a_field_by_keyboard(
     see(driver, "may be longer than Lead.Title takes")
     check(driver, "mapping-form-new-field")
     assert order(driver)[-1] == "Title"
-    keys(driver, Keys.ALT, Keys.ARROW_UP, Keys.NULL)
+    ActionChains(driver).key_down(Keys.ALT).send_keys(Keys.ARROW_UP).key_up(Keys.ALT).perform()
     wait(driver, lambda: order(driver)[-2] == "Title")
     wait(driver, lambda: focused(driver).startswith("up:s0-f"))
     tab_to(driver, "note", most=200)

@@ -213,6 +213,7 @@ def test_fields_are_added_moved_and_removed(owner: Visitor, connected: Connected
     path, page = opened(connected, owner, LEAD)
 
     page = act(owner, path, page, "down:s0-f0")
+    assert re.search(r'value="down:s0-f1"[^>]* autofocus', page)
     assert list(document(page)["steps"][0]["set"])[:2] == ["Company", "LastName"]
     page = act(owner, path, page, "remove:s0-f3")
     page = act(owner, path, page, "add-field:s0/Title")
@@ -349,6 +350,16 @@ def test_unread_account_is_asked_once_the_page_is_there(
     assert "Reading the fields of Lead" in page
     assert "could not be read" not in page
     assert "Last Name · text" in act(owner, path, page, "check")
+
+
+def test_new_rows_say_what_is_missing(owner: Visitor, connected: Connected) -> None:
+    """A row that was just added asks for what it lacks in the form's own words, and has the focus."""
+    path, page = opened(connected, owner, LEAD)
+
+    page = act(owner, path, page, "add-field:s0")
+
+    assert "choose a field of the account" in page
+    assert re.search(r'name="s0-f4.name" value=""[^>]* autofocus', page)
 
 
 def test_comparison_shows_what_the_account_has(owner: Visitor, connected: Connected) -> None:

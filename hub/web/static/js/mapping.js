@@ -237,9 +237,35 @@ function begin() {
   const form = theForm();
   if (form) offerBack(form);
 }
-document.addEventListener("htmx:beforeSwap", closePicker);
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target && event.detail.target.id === "mapping") closePicker();
+});
+window.addEventListener("resize", closePicker);
+// What is typed while the form is on its way is put into the form that comes back.
+let sent = null;
+const typedIn = (form) => [...form.elements].filter((one) => one.name && one.type !== "hidden" && one.type !== "checkbox" && one.tagName !== "BUTTON").map((one) => [one.name, one.value]);
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const word = event.detail.requestConfig.parameters.do;
+  const keepsPlaces = word === "show" || word === "check" || word === "refresh";
+  if (event.detail.target.id === "mapping") sent = keepsPlaces ? typedIn(theForm()) : null;
+});
+let late = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.detail.target || event.detail.target.id !== "mapping") return;
+  const now = typedIn(theForm());
+  late = sent && sent.length === now.length ? now.map(([name, value], at) => [name, value, at]).filter(([name, value, at]) => sent[at][0] === name && sent[at][1] !== value) : [];
+});
+function putBack() {
+  for (const [name, value] of late.splice(0)) {
+    const place = document.querySelector(`#mapping [name="${CSS.escape(name)}"]`);
+    if (!place) continue;
+    place.value = value;
+    place.dispatchEvent(new Event(place === document.activeElement ? "input" : "change", { bubbles: true }));
+  }
+}
 document.addEventListener("htmx:afterSettle", (event) => {
   prepare();
+  putBack();
   const form = theForm();
   if (form && event.detail.target && event.detail.target.id === "mapping") {
     form.setAttribute("data-changed", "");
