@@ -32,12 +32,19 @@ class AccountSide:
     read_at: datetime | None = None
     problem: str | None = None
     unread: tuple[str, ...] = ()
+    #: Whether the account was asked just now, so that asking again would not help.
+    is_asked: bool = False
     suggestions: Mapping[str, Mapping[str, Suggestion]] = field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
         """Whether anything at all is known of the account."""
         return bool(self.objects)
+
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether something that the form needs was never read."""
+        return not self.is_asked and bool(self.unread or not self.is_known)
 
     def named(self, object_name: str) -> Mapping[str, Field]:
         """Give the fields of an object by name."""
@@ -115,6 +122,7 @@ def asked(
         read_at=known.read_at,
         problem=problem,
         unread=() if problem else known.unread,
+        is_asked=True,
         suggestions=known.suggestions,
     )
 

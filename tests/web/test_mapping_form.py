@@ -352,6 +352,18 @@ def test_unread_account_is_asked_once_the_page_is_there(
     assert "Last Name · text" in act(owner, path, page, "check")
 
 
+def test_objects_of_a_new_account_are_read(owner: Visitor, connected: Connected) -> None:
+    """An empty mapping asks for the account's kinds of record, once."""
+    path = "/mappings/new"
+    page = owner.get(f"{path}?connection={connected.connection.id}&preset=blank").text
+    assert "Reading what" in page
+
+    page = act(owner, path, page, "check")
+
+    assert "Reading what" not in page
+    assert '<option value="Lead">Lead</option>' in page
+
+
 def test_new_rows_say_what_is_missing(owner: Visitor, connected: Connected) -> None:
     """A row that was just added asks for what it lacks in the form's own words, and has the focus."""
     path, page = opened(connected, owner, LEAD)

@@ -181,9 +181,16 @@ function kept(form) {
 function throwAway(form) {
   for (const key of kept(form)) window.localStorage.removeItem(key);
 }
+const fieldsOf = (form) => [...new FormData(form)].filter(([name, value]) => !LEFT_OUT.has(name) && typeof value === "string");
+// What stood in the form when the page was opened, or null where it came back unsaved.
+let opened = null;
 function keep(form) {
-  const fields = [...new FormData(form)].filter(([name, value]) => !LEFT_OUT.has(name) && typeof value === "string");
+  const fields = fieldsOf(form);
   try {
+    if (JSON.stringify(fields) === opened) {
+      window.localStorage.removeItem(`${keyOf(form)}${form.dataset.draftVersion}`);
+      return;
+    }
     window.localStorage.setItem(`${keyOf(form)}${form.dataset.draftVersion}`, JSON.stringify({ at: Date.now(), fields }));
   } catch { /* a full or closed store keeps nothing */ }
 }
@@ -235,7 +242,9 @@ function prepare() {
 function begin() {
   prepare();
   const form = theForm();
-  if (form) offerBack(form);
+  if (!form) return;
+  if (!form.hasAttribute("data-changed")) opened = JSON.stringify(fieldsOf(form));
+  offerBack(form);
 }
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target && event.detail.target.id === "mapping") closePicker();
@@ -267,10 +276,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   prepare();
   putBack();
   const form = theForm();
-  if (form && event.detail.target && event.detail.target.id === "mapping") {
-    form.setAttribute("data-changed", "");
-    keep(form);
-  }
+  if (form && event.detail.target && event.detail.target.id === "mapping") keep(form);
 });
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
 else begin();
