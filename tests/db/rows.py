@@ -19,6 +19,7 @@ _ALLOWED = {
     "alert_sendings.channel": "mail",
     "alert_sendings.state": "waiting",
     "connections.health": "healthy",
+    "invitations.role": "viewer",
     "deliveries.state": "held",
     "memberships.role": "viewer",
     "outcomes.kind": "touched",
