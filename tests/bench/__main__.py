@@ -34,6 +34,14 @@ GOALS: dict[str, tuple[str, float]] = {
     "day.others.p95_s": ("most", 300),
     "chaos.lost": ("most", 0),
     "chaos.duplicated": ("most", 0),
+    "voice.relay_answer_p95_ms": ("most", 1_000),
+    "voice.openai_answer_p95_ms": ("most", 1_000),
+    "voice.relay_barge_in_p95_ms": ("most", 250),
+    "voice.openai_barge_in_p95_ms": ("most", 250),
+    "voice.after_clear_ms": ("most", 0),
+    "voice.own_p95_ms_at_1": ("most", 30),
+    "voice.own_p95_ms_at_10": ("most", 30),
+    "voice.own_p95_ms_at_50": ("most", 30),
 }
 
 
