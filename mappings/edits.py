@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mappings.catalogue import find_field
+from mappings.directives import SOURCES
 from mappings.filled import Filled
 from mappings.problem import Location
 
@@ -35,16 +36,28 @@ def edit(
 
     ``suggestions`` holds directives by the location of the table that they belong to.
     """
+    try:
+        return _edited(filled, action, suggestions or {})
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return Edited(
+            copy.deepcopy(filled.data)
+        )  # the place is of another kind than the action is for
+
+
+def _edited(
+    filled: Filled, action: str, suggestions: Mapping[Location, Mapping[str, Any]]
+) -> Edited:
     word, _, place = action.partition(":")
     place, _, name = place.partition("/")
     data = copy.deepcopy(filled.data)
     at = filled.places.get(place)
-    if word.startswith("kind-") and at is not None:
-        return _Editing(data).turn(at, word.removeprefix("kind-"))
+    kind = word.removeprefix("kind-")
+    if kind != word and kind in SOURCES and at is not None:
+        return _Editing(data).turn(at, kind)
     make = _EDITS.get(word)
     if make is None or (at is None and place):
         return Edited(data)
-    return make(_Editing(data, name, suggestions or {}), at or ())
+    return make(_Editing(data, name, suggestions), at or ())
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from mappings.literals import literal, literals, name_of
 from mappings.problem import Location
 
-_PLACE: Final = re.compile(r"([sw]\d+(?:-(?:[mfklc]?\d+))*)\.([a-z_]+)\Z")
+_PLACE: Final = re.compile(r"([sw]\d+(?:-(?:[mfklc]?\d+)){0,12})\.([a-z_]+)\Z")
 _MODIFIERS: Final = ("else", "or", "max")
 _WORDS: Final = ("unfit", "update")
 
@@ -92,8 +92,7 @@ class _Reading:
         if (approve := self._approve()) is not None:
             made["approve"] = approve
         made["steps"] = [self._step(at, ("steps", i)) for i, at in enumerate(self._inside("", "s"))]
-        made |= _table(self.plain.get("doc.rest", ""))
-        return Filled(made, self.places)
+        return Filled(_table(self.plain.get("doc.rest", "")) | made, self.places)
 
     def _approve(self) -> Any:
         if written := self.plain.get("approve.written", "").strip():
@@ -140,7 +139,7 @@ class _Reading:
         if found:
             made["match"] = found[0] if len(found) == 1 else found
         made["set"] = self._rows(self._inside(at, "f"), (*where, "set"))
-        return made | _table(self._one(at, "rest"))
+        return _table(self._one(at, "rest")) | made
 
     def _way(self, at: str, where: Location) -> dict[str, Any]:
         self.places[at] = where
