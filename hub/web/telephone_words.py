@@ -29,19 +29,19 @@ LINES: Final[Mapping[str, Option]] = {
     "openai": Option(
         "OpenAI Realtime",
         "One model hears and speaks. Sounds most natural, costs most a minute.",
-        "An OpenAI key in the voice service (AFTERBEEP_OPENAI_API_KEY).",
+        "an OpenAI key in the voice service (AFTERBEEP_OPENAI_API_KEY).",
         "openai",
     ),
     "elevenlabs": Option(
         "ElevenLabs Agents",
         "An agent that you made at ElevenLabs holds the call.",
-        "The agent's id below, and a key in the voice service (AFTERBEEP_ELEVENLABS_API_KEY).",
+        "the agent's id below, and a key in the voice service (AFTERBEEP_ELEVENLABS_API_KEY).",
         "elevenlabs",
     ),
     "record": Option(
         "Message after the tone",
         "Nobody talks with the caller: a greeting, a tone, a recording that is written down.",
-        "Nothing more. It is also what happens when another line fails.",
+        "nothing more. It is also what happens when another line fails.",
     ),
 }
 
