@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+import pytest
 from flask import Flask
 
 from hub.context import Hub
@@ -15,6 +16,12 @@ from hub.web import sync
 from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Visitor, signed_in
+
+
+@pytest.fixture(autouse=True)
+def _places(app: Flask, hub: Hub) -> None:
+    """Give back the places of streams that other tests never read to their end."""
+    app.extensions["afterbeep.streams"] = sync.init_streams(hub.settings.hub_threads)
 
 
 def _row(connected: Connected, event_id: str, state: State, **columns: object) -> str:
