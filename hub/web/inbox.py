@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast
@@ -20,12 +20,11 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
+    Subquery,
     and_,
     func,
-    literal,
     or_,
     select,
-    union_all,
 )
 from sqlalchemy.orm import aliased
 
@@ -44,14 +43,13 @@ from mappings.event import Bucket
 
 PAGE_SIZE: Final = 25
 OPEN_FOR: Final = timedelta(days=14)
-#: Counts beside the tabs stop here.
-MOST_COUNTED: Final = 99
 TABS: Final = {"open": "Open", "needs": "Needs you", "all": "All"}
 ORDERS: Final = {"urgent": "Most urgent first", "newest": "Newest first"}
 CALLERS: Final = {"known": "Has called before", "new": "First call"}
 _MOST_SCORE: Final = 100
-_RECENT: Final = 1_000
 _YEARS: Final = range(1900, 2200)
+#: How many events are looked up at a time, until a page is full; their sum is the most.
+_PIECES: Final = (200, 800, 4_000, 20_000, 100_000)
 
 Tab = Literal["open", "needs", "all"]
 Order = Literal["newest", "urgent"]
@@ -133,14 +131,6 @@ class Page:
     filters: Filters = field(default_factory=Filters)
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What stands around the list: how much is behind each tab, and the languages that callers speak."""
-
-    counts: Mapping[str, int]
-    languages: tuple[str, ...]
-
-
 def page(
     hub: Hub,
     tenant_id: str,
@@ -151,9 +141,15 @@ def page(
     size: int = PAGE_SIZE,
 ) -> Page:
     """Give one page of voicemails; a cursor that is not ours gives the first page."""
+    place = read_cursor(after)
     with hub.tenant(tenant_id) as session:
-        query = listed(filters, read_cursor(after), timezone=timezone)
-        rows = session.execute(query.limit(size + 1)).all()
+        if _lookups(filters, Of.events()):
+            ids = _first(session, filters, place, timezone=timezone, size=size + 1)
+            which = cast("Select[Any]", reading.marked().where(StoredEvent.id.in_(ids)))
+            query = _ordered(which, filters.ordered, None)
+        else:
+            query = listed(filters, place, timezone=timezone).limit(size + 1)
+        rows = session.execute(query).all()
         shown = rows[:size]
         done = reading.deliveries_of(session, [row.id for row, _, _ in shown])
     items = tuple(
@@ -175,92 +171,160 @@ def listed(
     return _ordered(cast("Select[Any]", query), filters.ordered, after)
 
 
+def _first(
+    session: TenantSession,
+    filters: Filters,
+    place: tuple[int, datetime, str] | None,
+    *,
+    timezone: str,
+    size: int,
+) -> list[str]:
+    """Give the ids of the first so many events for which everything holds, also what other tables say.
+
+    In ever larger pieces, in the order of the list: mostly the first piece is enough, and none is read from end to end.
+    """
+    plain, found = _plain(filters, timezone=timezone), list[str]()
+    for piece in _PIECES:
+        rows = session.execute(_looked_at(filters, plain, place, piece)).all()
+        found += [row.id for row in rows if row.holds]
+        if len(found) >= size or len(rows) < piece:
+            break
+        place = (rows[-1].urgency_score, rows[-1].received_at, rows[-1].id)
+    return found[:size]
+
+
+def _looked_at(
+    filters: Filters,
+    plain: Sequence[ColumnElement[bool]],
+    place: tuple[int, datetime, str] | None,
+    piece: int,
+) -> Select[Any]:
+    columns = (
+        StoredEvent.id,
+        StoredEvent.tenant_id,
+        StoredEvent.caller_hash,
+        StoredEvent.received_at,
+        StoredEvent.urgency_score,
+    )
+    query = _ordered(cast("Select[Any]", select(*columns).where(*plain)), filters.ordered, place)
+    some = query.limit(piece).subquery()
+    when, row_id, score = some.c.received_at, some.c.id, some.c.urgency_score
+    order = (score.desc(), when.desc()) if filters.ordered == "urgent" else (when.desc(),)
+    holds = and_(*_lookups(filters, Of.rows(some))).label("holds")
+    return select(row_id, score, when, holds).order_by(*order, row_id.desc())
+
+
 def conditions(filters: Filters, *, timezone: str) -> list[ColumnElement[bool]]:
-    """Give what must hold of the events of a list; the tenant's predicate is added by the session."""
-    found = _of_tab(filters.tab)
+    """Give all that must hold of events, for a query that finds few by something else."""
+    return [*_plain(filters, timezone=timezone), *_lookups(filters, Of.events())]
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """The events of which something is looked up: the table, or rows that were chosen from it before."""
+
+    source: Any
+    columns: Any
+
+    @classmethod
+    def events(cls) -> Of:
+        """Take the table."""
+        return cls(StoredEvent, StoredEvent)
+
+    @classmethod
+    def rows(cls, some: Subquery) -> Of:
+        """Take rows that were chosen before."""
+        return cls(some, some.c)
+
+    def look_up(self, which: Select[Any]) -> ScalarSelect[Any]:
+        """Look something up for each of them.
+
+        An EXISTS says the same, but PostgreSQL would make a join of it and read the whole other table first.
+        """
+        return which.correlate(self.source).limit(1).scalar_subquery()
+
+
+def _plain(filters: Filters, *, timezone: str) -> list[ColumnElement[bool]]:
+    """Give what the events' own columns say."""
+    found = of_tab(filters.tab)
     if filters.bucket:
         found.append(StoredEvent.bucket == filters.bucket)
     if filters.urgency:
         found.append(StoredEvent.urgency_level == filters.urgency)
-    if filters.state:
-        found.append(_in_state((filters.state,)))
+    if filters.state and filters.state != State.DELIVERED.value:
+        found.append(_has_delivery_in((filters.state,)))
     if filters.since:
         found.append(StoredEvent.received_at >= _midnight(filters.since, timezone))
     if filters.until:
         end = _midnight(filters.until, timezone) + timedelta(days=1)
         found.append(StoredEvent.received_at < end)
-    return found + _of_caller(filters)
-
-
-def _of_tab(tab: Tab) -> list[ColumnElement[bool]]:
-    if tab == "open":
-        return _open()
-    return [_in_state(NEEDS_PERSON)] if tab == "needs" else []
-
-
-def _of_caller(filters: Filters) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
     if filters.language:
         found.append(func.split_part(StoredEvent.language, "-", 1) == filters.language)
+    if filters.caller == "known":
+        found.append(StoredEvent.caller_hash.is_not(None))
     if filters.escalated:
         found.append(cast("ColumnElement[bool]", StoredEvent.escalate))
+    return found
+
+
+def of_tab(tab: Tab) -> list[ColumnElement[bool]]:
+    """Give what the events' own columns say of a tab."""
+    if tab == "open":
+        return [
+            StoredEvent.received_at >= now() - OPEN_FOR,
+            StoredEvent.bucket != Bucket.SPAM.value,
+        ]
+    return [_has_delivery_in(NEEDS_PERSON)] if tab == "needs" else []
+
+
+def _has_delivery_in(states: tuple[str, ...]) -> ColumnElement[bool]:
+    """Give what holds of events with a delivery in a state that few are in."""
+    return StoredEvent.id.in_(select(Delivery.event_id).where(Delivery.state.in_(states)))
+
+
+def _lookups(filters: Filters, of: Of) -> list[ColumnElement[bool]]:
+    """Give what other rows say of each event."""
+    found: list[ColumnElement[bool]] = []
+    if filters.tab == "open":
+        found += unseen(of)
+    if filters.state == State.DELIVERED.value:
+        # Nearly all events have one, so that most that are looked at are shown.
+        which = select(Delivery.id).where(
+            Delivery.event_id == of.columns.id, Delivery.state == State.DELIVERED.value
+        )
+        found.append(of.look_up(which).is_not(None))
     if filters.caller:
-        before = _has_called_before()
+        before = _call_before(of)
         found.append(before.is_not(None) if filters.caller == "known" else before.is_(None))
     return found
 
 
-def _open() -> list[ColumnElement[bool]]:
-    was_seen_to = _looked_up(
+def unseen(of: Of) -> list[ColumnElement[bool]]:
+    """Give what holds of events that nobody has seen to."""
+    was_seen_to = of.look_up(
         select(Outcome.id)
         .join(Delivery, Delivery.id == Outcome.delivery_id)
         .where(
-            Delivery.event_id == StoredEvent.id,
+            Delivery.event_id == of.columns.id,
             Outcome.is_current,
             Outcome.kind.in_((Kind.TOUCHED.value, Kind.CLOSED.value)),
         )
     )
-    was_called_back = _looked_up(
-        select(CallBack.event_id).where(CallBack.event_id == StoredEvent.id)
+    was_called_back = of.look_up(
+        select(CallBack.event_id).where(CallBack.event_id == of.columns.id)
     )
-    return [
-        StoredEvent.received_at >= now() - OPEN_FOR,
-        StoredEvent.bucket != Bucket.SPAM.value,
-        was_called_back.is_(None),
-        was_seen_to.is_(None),
-    ]
+    return [was_called_back.is_(None), was_seen_to.is_(None)]
 
 
-def _in_state(states: tuple[str, ...]) -> ColumnElement[bool]:
-    """Give what holds of events with a delivery in one of these states.
-
-    Nearly all events have a delivered one, which is looked up event by event; few have one in the others.
-    """
-    if State.DELIVERED.value in states:
-        which = select(Delivery.id).where(
-            Delivery.event_id == StoredEvent.id, Delivery.state.in_(states)
-        )
-        return _looked_up(which).is_not(None)
-    return StoredEvent.id.in_(select(Delivery.event_id).where(Delivery.state.in_(states)))
-
-
-def _has_called_before() -> ScalarSelect[Any]:
+def _call_before(of: Of) -> ScalarSelect[Any]:
     earlier = aliased(StoredEvent)
-    return _looked_up(
+    return of.look_up(
         select(earlier.id).where(
-            earlier.tenant_id == StoredEvent.tenant_id,
-            earlier.caller_hash == StoredEvent.caller_hash,
-            earlier.received_at < StoredEvent.received_at,
+            earlier.tenant_id == of.columns.tenant_id,
+            earlier.caller_hash == of.columns.caller_hash,
+            earlier.received_at < of.columns.received_at,
         )
     )
-
-
-def _looked_up(which: Select[Any]) -> ScalarSelect[Any]:
-    """Look something up for each event of a list that stops early.
-
-    An EXISTS says the same, but PostgreSQL would make a join of it and read the whole other table first.
-    """
-    return which.correlate(StoredEvent).limit(1).scalar_subquery()
 
 
 def _ordered(
@@ -278,31 +342,6 @@ def _ordered(
     if order == "urgent":
         return query.order_by(score.desc(), when.desc(), row_id.desc())
     return query.order_by(when.desc(), row_id.desc())
-
-
-def around(session: TenantSession) -> Around:
-    """Count what is behind the tabs, as far as 99, and name the languages of the latest voicemails."""
-    parts: list[Any] = []
-    tabs: tuple[Tab, ...] = ("open", "needs")
-    for tab in tabs:
-        which = _of_tab(tab)
-        some = select(StoredEvent.id).where(*which).limit(MOST_COUNTED + 1).subquery()
-        parts.append(select(literal(tab), func.count(), literal("")).select_from(some))
-    latest = (
-        select(func.split_part(StoredEvent.language, "-", 1).label("language"))
-        .order_by(StoredEvent.received_at.desc())
-        .limit(_RECENT)
-        .subquery()
-    )
-    parts.append(
-        select(literal("language"), func.count(), latest.c.language).group_by(latest.c.language)
-    )
-    rows = session.execute(union_all(*parts)).all()
-    spoken = [(number, name) for kind, number, name in rows if kind == "language" and name]
-    return Around(
-        {kind: number for kind, number, _ in rows if kind != "language"},
-        tuple(name for _, name in sorted(spoken, key=lambda one: (-one[0], one[1]))),
-    )
 
 
 def cursor(row: StoredEvent) -> str:

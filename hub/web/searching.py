@@ -67,7 +67,7 @@ def search(
         found = _by_number(hub, me, number, which)
     if found is None:
         words = [number] if number else asked.casefold().split()
-        found = _by_words(hub, me, words, which, after=after, patience_s=patience_s)
+        found = _by_words(hub, me, words, everywhere, after=after, patience_s=patience_s)
     _note(hub, me, found)
     return found
 
@@ -146,7 +146,7 @@ def _by_words(
     hub: Hub,
     me: Viewer,
     words: Sequence[str],
-    which: Sequence[ColumnElement[bool]],
+    filters: Filters,
     *,
     after: str | None,
     patience_s: float,
@@ -156,10 +156,10 @@ def _by_words(
     ids: list[str] = []
     opened, last = 0, None
     place = inbox.read_cursor(after)
-    newest = Filters(order="newest")
+    newest = replace(filters, order="newest")
     with hub.tenant(me.tenant_id) as session:
         while len(ids) < PAGE_SIZE and opened < MOST_OPENED and time.monotonic() < until:
-            query = inbox.listed(newest, place, timezone=me.timezone).where(*which)
+            query = inbox.listed(newest, place, timezone=me.timezone)
             rows = [row for row, _, _ in session.execute(query.limit(_AT_ONCE))]
             for row in rows:
                 opened, last = opened + 1, row

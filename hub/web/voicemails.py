@@ -16,7 +16,7 @@ from hub.delivery import triage
 from hub.delivery.playbook import playbook
 from hub.voice import recordings, tool_calls
 from hub.voice.tool_calls import Used
-from hub.web import evidence, inbox, outcomes, reading, saved_views, timeline
+from hub.web import evidence, inbox, outcomes, reading, saved_views, tab_counts, timeline
 from hub.web.inbox import Filters
 from hub.web.reading import Voicemail
 from hub.web.viewer import needs, the_hub, viewer
@@ -35,7 +35,7 @@ def show() -> ResponseReturnValue:
     page = inbox.page(hub, me.tenant_id, wanted, request.args.get("after"), timezone=me.timezone)
     reading.note_listed(hub, me, page.items)
     with hub.tenant(me.tenant_id) as session:
-        around = inbox.around(session)
+        around = tab_counts.around(session)
         views = saved_views.of(session, me, wanted)
     return render_template(
         "voicemails/list.html",
