@@ -222,7 +222,7 @@ def _history(
     days = [first + number * _DAY for number in range(DAYS)]
     return stacked(
         [
-            (f"{day.day} {day:%b}", f"{day:%a} {day.day} {day:%b}", {"accent": counted.get(day, 0)})
+            (f"{day:%a}", f"{day:%a} {day.day} {day:%b}", {"accent": counted.get(day, 0)})
             for day in days
         ],
         (Series("units", "accent"),),
