@@ -317,7 +317,7 @@ def test_mapping_is_checked_previewed_and_saved(
     browser: webdriver.Chrome, site: Site, seeded: Seeded
 ) -> None:
     """Problems stand with their place, a preview shows the fields, and saving makes a version."""
-    browser.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    browser.get(f"{site.url}/mappings/{seeded.mapping_id}?view=yaml")
     press(browser, "Preview")
     see(browser, "Nothing is sent.")
     see(browser, "This mapping")
@@ -357,7 +357,7 @@ def test_tab_indents_and_escape_lets_go(
     browser: webdriver.Chrome, site: Site, seeded: Seeded
 ) -> None:
     """Tab indents in the editor; after Escape it moves on, so that nobody is trapped."""
-    browser.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    browser.get(f"{site.url}/mappings/{seeded.mapping_id}?view=yaml")
     area = browser.find_element(By.ID, "text")
     before = area.get_attribute("value")
 
@@ -372,7 +372,7 @@ def test_tab_indents_and_escape_lets_go(
 
 def test_two_people_edit_one_mapping(browser: webdriver.Chrome, site: Site, seeded: Seeded) -> None:
     """Who saves second loses nothing: both texts are shown and the own one stays in the editor."""
-    browser.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    browser.get(f"{site.url}/mappings/{seeded.mapping_id}?view=yaml")
     text = browser.find_element(By.ID, "text").get_attribute("value")
     with seeded.salesforce.hub.tenant(seeded.company.tenant_id) as session:
         mappings.save(
@@ -405,7 +405,7 @@ def test_sign_in_that_ends_while_editing_loses_nothing(
 ) -> None:
     """The check says that the sign-in has ended; saving leads through it and sends what was typed."""
     driver = start_browser()
-    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    driver.get(f"{site.url}/mappings/{seeded.mapping_id}?view=yaml")
     _sign_in(driver, seeded)
     see(driver, "Mapping, as YAML")
     text = driver.find_element(By.ID, "text").get_attribute("value")
@@ -447,7 +447,7 @@ def test_everything_works_without_scripts(
     press(driver, "Show")
     wait(driver, lambda: "bucket=billing" in driver.current_url)
     wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, ".inbox > li")) == 1)
-    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    driver.get(f"{site.url}/mappings/{seeded.mapping_id}?view=yaml")
     area = driver.find_element(By.ID, "text")
     area.clear()
     area.send_keys("version: 9")
