@@ -3,9 +3,10 @@
 Three measurements of whole calls on loopback, in one process:
 
 - from the caller's last sound to the agent's first, and from the caller's first sound within the agent's speech to its
-  silence: in virtual time, with drawn delays, over ConversationRelay with a model and over OpenAI's Realtime model;
-- our own share: real time from a message of Twilio's being there to the first word being sent, in calls without a
-  model, so that nobody else is waited for;
+  silence: in virtual time, with drawn delays: fifty calls over ConversationRelay with a model, ten over OpenAI's
+  Realtime model (their sound, a hundred frames a second and call, is what takes long);
+- our own share: from a message of Twilio's being there to the first word being sent, in calls without a model, so that
+  nobody else is waited for; in real time, and as processor time of the thread, which other programs do not lengthen;
 - memory for each call that is held.
 
 The distributions are log-normal (median, 95th percentile) and stand in ``DELAYS``; where they come from is in
@@ -108,6 +109,7 @@ class Run:
 
     reports: list[Report]
     own_ms: list[float]
+    own_cpu_ms: list[float]
     memory_mb: float
 
 
@@ -118,7 +120,7 @@ def measure() -> dict[str, Any]:
     load()
     with running() as redis_url:
         relay = _held(redis_url, LineKind.CONVERSATION_RELAY, CALLS, model="scripted")
-        openai = _held(redis_url, LineKind.OPENAI, CALLS)
+        openai = _held(redis_url, LineKind.OPENAI, _FEW)
         own = {
             calls: _held(redis_url, LineKind.CONVERSATION_RELAY, calls)
             for calls in (1, _FEW, CALLS)
@@ -141,7 +143,11 @@ def measure() -> dict[str, Any]:
                 sum(one.after_clear_s for run in (relay, openai) for one in run.reports) * 1_000, 1
             ),
             **{f"own_p95_ms_at_{calls}": _rank(run.own_ms, 0.95) for calls, run in own.items()},
-            "memory_per_call_mb": round(own[CALLS].memory_mb / CALLS, 2),
+            **{
+                f"own_cpu_p95_ms_at_{calls}": _rank(run.own_cpu_ms, 0.95)
+                for calls, run in own.items()
+            },
+            "memory_per_call_mb": round(relay.memory_mb / CALLS, 2),
         }
     }
 
@@ -170,7 +176,7 @@ def _held(redis_url: str, line: LineKind, calls: int, *, model: str = "none") ->
     chance = random.Random(20_261_201)
     pacing = Pacing(_Habits(chance), _drawn("model's first word", chance), _Delays(chance))
     scenario = Scenario(title="Calls of a bench", about=("bench",), caller=Caller(), model=model)
-    own: list[float] = []
+    own: list[tuple[float, float]] = []
     process = psutil.Process(os.getpid())
 
     async def play() -> tuple[list[Report], float]:
@@ -196,12 +202,12 @@ def _held(redis_url: str, line: LineKind, calls: int, *, model: str = "none") ->
 
     with _timed(own):
         reports, memory_mb = virtual.run(play())
-    return Run(reports, own, memory_mb)
+    return Run(reports, [one for one, _ in own], [one for _, one in own], memory_mb)
 
 
 @contextmanager
-def _timed(own: list[float]) -> Iterator[None]:
-    """Note how long each answer of ours takes in real time, from Twilio's message to the first word sent."""
+def _timed(own: list[tuple[float, float]]) -> Iterator[None]:
+    """Note how long each answer of ours takes, from Twilio's message to the first word: real, processor time."""
     serve = conversation_relay.serve
 
     async def timed(websocket: Socket, context: Any) -> None:
@@ -217,21 +223,27 @@ def _timed(own: list[float]) -> Iterator[None]:
 class _Timed:
     """A socket with a stopwatch."""
 
-    def __init__(self, socket: Socket, own: list[float]) -> None:
+    def __init__(self, socket: Socket, own: list[tuple[float, float]]) -> None:
         self._socket, self._own = socket, own
-        self._since: float | None = None
+        self._since: tuple[float, float] | None = None
 
     async def receive(self) -> str | bytes:
         message = await self._socket.receive()
         if '"type": "prompt"' in str(message) or '"type":"prompt"' in str(message):
-            self._since = time.perf_counter()
+            self._since = _clocks()
         return message
 
     async def send(self, data: str) -> None:
         if self._since is not None and '"text"' in data:
-            self._own.append((time.perf_counter() - self._since) * 1_000)
+            real, cpu = _clocks()
+            began, cpu_began = self._since
+            self._own.append(((real - began) * 1_000, (cpu - cpu_began) * 1_000))
             self._since = None
         await self._socket.send(data)
 
     async def close(self, code: int, reason: str = "") -> None:
         await self._socket.close(code, reason)
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.thread_time()
