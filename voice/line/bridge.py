@@ -31,6 +31,7 @@ from voice.line.record import Record
 from voice.line.timers import Timers
 from voice.line.waiting import Waiting
 from voice.session import CallSession
+from voice.surface import QUIET
 
 _LOG = structlog.get_logger(module=__name__)
 
@@ -44,8 +45,6 @@ CLOSING_S = 20.0
 FAULTS_IN_A_ROW = 2
 #: What a model is told that must speak our words itself.
 SAY = "Say this next, word for word:"
-#: Tools whose answer a model has nothing to say about.
-QUIET_TOOLS = frozenset({"save_slot", "note_language"})
 _FILLER = "filler"
 
 Tool = Callable[[v.ToolWanted], Awaitable[tuple[str, bool, Wish]]]
@@ -292,7 +291,7 @@ class Bridge:
         finally:
             self._tools -= 1
         lines = wish.lines or wish.farewell or self._farewell
-        is_known = wanted.tool in QUIET_TOOLS and wanted.response in self._sounded
+        is_known = wanted.tool in QUIET and wanted.response in self._sounded
         # Of several tools of one answer the last one lets the model go on, if it has not gone on already.
         speaks = not (self._tools or self._open or wish.is_over or is_known)
         if self._vendor.speaks_lines:
