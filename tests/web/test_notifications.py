@@ -192,7 +192,7 @@ def test_what_was_told_is_listed(app: Flask, hub: Hub, connected: Connected) -> 
         session.scalars(select(AlertSending)).one().state = "failed"
 
     page = owner.page("/notifications").text
-    card = owner.page("/connections").text
+    card = owner.page(f"/connections/{connected.connection.id}").text
 
     assert "does not take our calls as it should" in page
     assert "0 of 1 arrived" in page
