@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import time
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 import redis
@@ -10,6 +13,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
+from hub.context import Hub
 from hub.db.base import now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import Delivery, State
@@ -26,6 +30,8 @@ from hub.web.viewer import needs, the_hub, viewer
 pages = Blueprint("overview", __name__)
 _LATEST = 6
 _USUAL_DAYS = 28
+#: The sums are kept a hundred times as long as counting took, a minute at the most.
+_REMEMBERED, _LONGEST_S = 100, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,6 @@ def show() -> ResponseReturnValue:
         accounts = session.scalars(
             select(Connection).order_by(Connection.label, Connection.id)
         ).all()
-        found = sums(session)
     latest = reading.latest(hub, me.tenant_id, size=_LATEST)
     reading.note_listed(hub, me, latest)
     return render_template(
@@ -83,7 +88,7 @@ def show() -> ResponseReturnValue:
         buckets=buckets,
         delivered=delivered or 0,
         latest=latest,
-        sums=found,
+        sums=sums(hub, me.tenant_id),
         targets=outcomes.targets(hub, me.tenant_id),
         today=sum(number for _, number in buckets),
         waiting=needs_person(),
@@ -119,15 +124,37 @@ def _by_bucket(session: TenantSession, since: datetime) -> list[tuple[str, int]]
     return [(bucket, found) for bucket, found in rows]
 
 
-def sums(session: TenantSession) -> Sums:
-    """Count events and deliveries both ways."""
-    events, planned = session.execute(
-        select(func.count(StoredEvent.id), func.coalesce(func.sum(StoredEvent.planned), 0))
-    ).one()
-    rows, delivered = session.execute(
-        select(
-            func.count(Delivery.id),
-            func.count(Delivery.id).filter(Delivery.state == State.DELIVERED.value),
-        )
-    ).one()
+def sums(hub: Hub, tenant_id: str) -> Sums:
+    """Count events and deliveries both ways, at one moment.
+
+    Counting reads every row, and pages look again by themselves: what took long is remembered for a while.
+    """
+    key = f"sums:{tenant_id}"
+    try:
+        if kept := hub.redis.get(key):
+            return Sums(*json.loads(kept))
+    except redis.RedisError:
+        return _counted(hub, tenant_id)
+    began = time.monotonic()
+    found = _counted(hub, tenant_id)
+    lasts_s = min((time.monotonic() - began) * _REMEMBERED, _LONGEST_S)
+    if lasts_s >= 1:
+        with suppress(redis.RedisError):
+            hub.redis.set(key, json.dumps(astuple(found)), ex=int(lasts_s))
+    return found
+
+
+def _counted(hub: Hub, tenant_id: str) -> Sums:
+    with hub.tenant(tenant_id) as session:
+        # One moment for all sums, or they would not agree while events come in.
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        events, planned = session.execute(
+            select(func.count(StoredEvent.id), func.coalesce(func.sum(StoredEvent.planned), 0))
+        ).one()
+        rows, delivered = session.execute(
+            select(
+                func.count(Delivery.id),
+                func.count(Delivery.id).filter(Delivery.state == State.DELIVERED.value),
+            )
+        ).one()
     return Sums(events, int(planned), rows, delivered)

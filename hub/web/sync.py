@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import redis
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -75,9 +75,11 @@ def init_streams(threads: int) -> Streams:
 def show() -> ResponseReturnValue:
     """Show all accounts."""
     hub, me = the_hub(), viewer()
-    with hub.tenant(me.tenant_id) as session:
-        sums = overview.sums(session)
-    return render_template("sync/list.html", accounts=_accounts(hub, me.tenant_id), sums=sums)
+    return render_template(
+        "sync/list.html",
+        accounts=_accounts(hub, me.tenant_id),
+        sums=overview.sums(hub, me.tenant_id),
+    )
 
 
 @pages.get("/live")
@@ -87,19 +89,17 @@ def live() -> ResponseReturnValue:
 
     What has changed is not in the stream: the page asks for it, as it would without a stream.
     """
-    from flask import current_app  # noqa: PLC0415 - the stream outlives the request
-
     streams: Streams = current_app.extensions["afterbeep.streams"]
     if not streams.enter():
         return Response(status=204)
     hub, me = the_hub(), viewer()
-    answer = Response(_changes(hub, me.tenant_id, streams), mimetype="text/event-stream")
+    answer = Response(_changes(hub, me.tenant_id), mimetype="text/event-stream")
     answer.headers["X-Accel-Buffering"] = "no"
     answer.call_on_close(streams.leave)
     return answer
 
 
-def _changes(hub: Hub, tenant_id: str, _streams: Streams) -> Iterator[str]:
+def _changes(hub: Hub, tenant_id: str) -> Iterator[str]:
     yield f"retry: {_AGAIN_MS}\n\n"
     last, until = "", time.monotonic() + _STREAM_S
     while time.monotonic() < until:

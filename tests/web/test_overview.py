@@ -11,7 +11,7 @@ from flask import Flask
 from hub.context import Hub
 from hub.db.base import now
 from hub.delivery.volumes import volumes
-from hub.web import charts
+from hub.web import charts, overview
 from hub.web.charts import Series
 from tests.bench.filling import fill
 from tests.conftest import Company, new_company
@@ -170,3 +170,19 @@ def test_files_are_sent_gzipped_and_pages_are_not(visitor: Visitor) -> None:
     assert len(packed.data) < len(plain.data) / 2
     assert "Accept-Encoding" in packed.headers["Vary"]
     assert "Content-Encoding" not in plain.headers
+
+
+def test_sums_that_took_long_are_remembered_for_their_company(
+    hub: Hub, company: Company, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that looks again by itself reads no whole table each time; another company has sums of its own."""
+    monkeypatch.setattr(overview, "_REMEMBERED", 1_000_000)
+    story.voicemail(now() - MINUTE)
+    before = overview.sums(hub, company.tenant_id)
+    story.voicemail(now() - MINUTE)
+
+    assert (before.events, before.is_ok) == (1, True)
+    assert overview.sums(hub, company.tenant_id) == before
+    assert overview.sums(hub, new_company(hub).tenant_id).events == 0
+    hub.redis.delete(f"sums:{company.tenant_id}")
+    assert overview.sums(hub, company.tenant_id).events == 2
