@@ -26,7 +26,7 @@ from mappings.event import Event
 from mappings.presets import presets
 from tests.conftest import Company, new_company
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect
+from tests.delivery.connected import Connected, connect, unspent
 
 PASSWORD = "correct horse battery"
 
@@ -265,6 +265,7 @@ def seed(hub: Hub, salesforce: Sandbox, hubspot: Sandbox) -> Seeded:
     """Make the company and let its morning happen."""
     company = new_company(hub, timezone="America/Los_Angeles")
     email = _name_people(hub, company)
+    unspent(hub)
     first = connect(hub, company, salesforce)
     second = connect(hub, company, hubspot)
     _name_connections(first, second)

@@ -32,7 +32,7 @@ from tests.browser.seeding import CALLS, URGENT_TASK, drain, event
 from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import Company, new_company
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import LEAD_AND_TASK, Connected, connect
+from tests.delivery.connected import LEAD_AND_TASK, Connected, connect, unspent
 
 pytestmark = pytest.mark.browser
 
@@ -106,6 +106,7 @@ def spoken(call: dict[str, Any]) -> Event:
 def morning(site: Site, salesforce_box: Sandbox) -> Morning:
     """Let it happen."""
     hub = site.hub
+    unspent(hub)
     connected = connect(hub, new_company(hub, timezone="Europe/Berlin"), salesforce_box)
     connected.publish(LEAD_AND_TASK, name="New leads")
     connected.publish(URGENT_TASK, name="Emergencies")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.complaints.firm import Firm, open_firm
+from tests.delivery.connected import unspent
 from tests.e2e.installation import Installation, installation
 
 
@@ -27,11 +28,11 @@ def _one() -> Iterator[Installation]:
 
 @pytest.fixture(name="firm")
 def _firm(one: Installation) -> Iterator[Firm]:
-    """A company with nothing connected, vendors without records and faults, and an empty Redis."""
+    """A company with nothing connected, vendors without records and faults, and no call made yet."""
     box = one.boxes["salesforce"]
     box.clear_faults()
     box.post("clear")
-    one.hub.redis.flushall()
+    unspent(one.hub)
     with open_firm(one) as found:
         yield found
     box.clear_faults()

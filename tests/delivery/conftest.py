@@ -10,7 +10,7 @@ from hub.context import Hub
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect
+from tests.delivery.connected import Connected, connect, unspent
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,6 @@ def connected(hub: Hub, company: Company, salesforce_sandbox: Sandbox) -> Iterat
     """A company connected to the Salesforce sandbox, which starts without records and faults."""
     salesforce_sandbox.clear_faults()
     salesforce_sandbox.post("clear")
-    hub.redis.flushall()
+    unspent(hub)
     yield connect(hub, company, salesforce_sandbox)
     salesforce_sandbox.clear_faults()

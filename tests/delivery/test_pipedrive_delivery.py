@@ -19,7 +19,7 @@ from mappings.presets import presets
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect, voicemail
+from tests.delivery.connected import Connected, connect, unspent, voicemail
 
 PRESET = next(one for one in presets("pipedrive") if one.name == "lead_and_call")
 
@@ -37,7 +37,7 @@ def _company_on_pipedrive(
     """A company connected to the Pipedrive sandbox, which starts without records and faults."""
     pipedrive_sandbox.clear_faults()
     pipedrive_sandbox.post("clear")
-    hub.redis.flushall()
+    unspent(hub)
     yield connect(hub, company, pipedrive_sandbox)
     pipedrive_sandbox.clear_faults()
 

@@ -24,7 +24,14 @@ from hub.delivery.budget import Budget
 from hub.delivery.ledger import ledger
 from mappings.document import load
 from tests.conftest import new_company
-from tests.delivery.connected import LEAD, LEAD_AND_TASK, MATCHED_LEAD, Connected, voicemail
+from tests.delivery.connected import (
+    LEAD,
+    LEAD_AND_TASK,
+    MATCHED_LEAD,
+    Connected,
+    unspent,
+    voicemail,
+)
 from tests.delivery.test_crash import end, wait_until
 from tests.delivery.test_send import drain_all, drain_once, existing_lead, hurry, rows
 from tests.e2e.installation import environment
@@ -242,13 +249,9 @@ def test_a_bulk_of_urgent_rows_does_not_spend_the_urgent_reserve(connected: Conn
 
 @pytest.fixture
 def _unspent(hub: Hub) -> Iterator[None]:
-    """The account's day is untouched, and so again afterwards: all tests share the account."""
-    with hub.engine.begin() as connection:
-        connection.execute(text("delete from call_counts"))
+    """What a test spends of the account's day is given back: all tests share the account."""
     yield
-    with hub.engine.begin() as connection:
-        connection.execute(text("delete from call_counts"))
-    hub.redis.flushall()
+    unspent(hub)
 
 
 def spend(connected: Connected, part: float) -> None:

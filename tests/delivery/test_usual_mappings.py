@@ -17,7 +17,7 @@ from mappings.document import load
 from tests.conftest import Company, new_company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect, voicemail
+from tests.delivery.connected import Connected, connect, unspent, voicemail
 
 RECORDS = ["new_lead", "existing_customer", "appointment", "billing", "support", "other"]
 
@@ -39,7 +39,7 @@ def google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def crm(hub: Hub, company: Company, hubspot: Sandbox) -> Connected:
     """A company whose HubSpot is connected."""
-    hub.redis.flushall()
+    unspent(hub)
     return connect(hub, company, hubspot)
 
 

@@ -20,7 +20,7 @@ from mappings.presets import presets
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect, voicemail
+from tests.delivery.connected import Connected, connect, unspent, voicemail
 from tests.delivery.test_crash import end, wait_until, worker
 from tests.delivery.test_send import drain_all, drain_once, hurry, rows
 
@@ -52,7 +52,7 @@ def _on_zendesk(hub: Hub, company: Company, zendesk_sandbox: Sandbox) -> Iterato
     zendesk_sandbox.post("clear")
     asked = {"job_s": 0, "fail_jobs": 0}
     zendesk_sandbox.http.post(f"{zendesk_sandbox.url}/_zendesk/settings", json=asked)
-    hub.redis.flushall()
+    unspent(hub)
     yield connect(hub, company, zendesk_sandbox)
     zendesk_sandbox.clear_faults()
 

@@ -20,7 +20,7 @@ from hub.oauth import keys
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect, set_up_vendor
+from tests.delivery.connected import Connected, connect, set_up_vendor, unspent
 
 Connect = Callable[..., Connected]
 
@@ -90,7 +90,7 @@ def connected_to(
 ) -> Iterator[Connect]:
     """Connect the company to a sandbox by name, without records and faults."""
     used: list[Sandbox] = []
-    reached.hub.redis.flushall()
+    unspent(reached.hub)
 
     def give(name: str, *, of: Company = company) -> Connected:
         box = boxes(name)

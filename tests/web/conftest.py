@@ -12,7 +12,7 @@ from hub.context import Hub
 from tests.conftest import Company
 from tests.connectors import running
 from tests.connectors.running import Sandbox
-from tests.delivery.connected import Connected, connect
+from tests.delivery.connected import Connected, connect, unspent
 from tests.web.visitor import Visitor, signed_in
 
 
@@ -41,4 +41,5 @@ def salesforce_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[San
 def connected(hub: Hub, company: Company, salesforce_sandbox: Sandbox) -> Connected:
     """A company whose Salesforce sandbox is connected."""
     salesforce_sandbox.clear_faults()
+    unspent(hub)
     return connect(hub, company, salesforce_sandbox)
