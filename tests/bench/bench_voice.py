@@ -31,7 +31,7 @@ import structlog
 from voice.analyse import analysis
 from voice.dialogue import load
 from voice.line import conversation_relay
-from voice.line.conversation_relay import Socket
+from voice.line.sockets import Socket
 from voice.profile import LineKind
 from voice.sandbox import virtual
 from voice.sandbox.openai import Delays
