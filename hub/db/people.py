@@ -138,6 +138,15 @@ def _nobody() -> str:
     return _hasher().hash(secrets.token_urlsafe(32))
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A sign-in that may be over: whose it was, and at which tenant."""
+
+    sign_in_id: str
+    person_id: str
+    tenant_id: str
+
+
 def plain_email(email: str) -> str:
     """Write an address as it is kept: no spaces around it, lower case."""
     return email.strip().lower()
@@ -290,6 +299,18 @@ def viewer(session: TenantSession, *, token: str, lasts: timedelta) -> Viewer | 
         is_phi=tenant.is_phi,
         seats=places,
     )
+
+
+def former(
+    session: TenantSession, *, token: str | None = None, sign_in_id: str | None = None
+) -> Former | None:
+    """Tell whose a sign-in was, by its token or its id, though it opens nothing any more; None when it is unknown.
+
+    Needs a session across tenants.
+    """
+    wanted = SignIn.id == sign_in_id if token is None else SignIn.token_hash == _hash_token(token)
+    row = session.scalars(select(SignIn).where(wanted)).one_or_none()
+    return Former(row.id, row.person_id, row.tenant_id) if row else None
 
 
 def end_sign_in(session: TenantSession, sign_in_id: str) -> None:

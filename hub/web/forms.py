@@ -17,10 +17,12 @@ from werkzeug.exceptions import BadRequest
 
 from hub.context import Hub
 from hub.db.vault import read_master_keys
+from hub.web import kept_forms
 from hub.web.viewer import who
 
 FIELD = "csrf"
-KEPT = "kept."
+#: Forms of the sign-in page itself, which are not offered again.
+_WAYS_IN = ("web.sign_in.enter", "web.oidc.take_along")
 #: Where a list goes on; who reads it takes it for nothing unless it is ours.
 CURSOR = "after"
 _COOKIE_PURPOSE = b"afterbeep web cookies v1"
@@ -80,13 +82,22 @@ def check() -> ResponseReturnValue | None:
     expected = found.csrf_token if found else str(session.get("form", ""))
     given = request.form.get(FIELD, "")
     if expected and hmac.compare_digest(expected.encode(), given.encode()):
+        if kept_forms.SENT in request.form:
+            kept_forms.forget()
         return None
-    if found is None and request.endpoint != "web.sign_in.enter" and _is_from_our_page():
-        page = render_template(
-            "sign_in.html", kept=typed(), kept_for=request.path, next=url_for("web.overview.show")
-        )
-        return page, 401
+    if found is None and request.endpoint not in _WAYS_IN and _is_from_our_page():
+        owner = kept_forms.owner_word()
+        if owner:
+            return _kept(owner), 401
     return render_template("errors/stale_form.html", typed=typed()), 403
+
+
+def _kept(owner: str) -> str:
+    path = request.full_path if request.query_string else request.path
+    following = url_for("web.overview.show")
+    return render_template(
+        "sign_in.html", kept=typed(), kept_for=path, kept_whose=owner, next=following
+    )
 
 
 def typed() -> list[tuple[str, str]]:
@@ -94,7 +105,7 @@ def typed() -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in request.form.items(multi=True)
-        if name != FIELD and "password" not in name
+        if name not in {FIELD, kept_forms.SENT} and "password" not in name
     ]
 
 

@@ -7,14 +7,25 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from flask import Blueprint, abort, current_app, flash, redirect, request, session, url_for
+from flask import (
+    Blueprint,
+    abort,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from hub import log
 from hub.db import audit, invitations, people
 from hub.db.people import Person
 from hub.oauth.oidc import Identity, NotIdentified, Provider, ProviderSilent, Unverified
-from hub.web import sign_in
+from hub.web import kept_forms, sign_in
 from hub.web.throttle import TooManyTries, counted
 from hub.web.viewer import local_path, public, the_hub
 
@@ -23,6 +34,7 @@ _log = log.get(__name__)
 _KEPT: Final = "oidc"
 _LASTS_S: Final = 600
 _SAID: Final = {
+    "unkept": "What you typed cannot be taken along just now. Try again, or sign in with your password.",
     "silent": "The provider does not answer as it should. Try again, or sign in with your password.",
     "refused": "The provider did not let you in.",
     "stale": "This sign-in was begun in another browser, or too long ago. Begin again.",
@@ -54,6 +66,27 @@ def begin() -> ResponseReturnValue:
         "at": int(time.time()),
     }
     return redirect(way.url, 303)
+
+
+@pages.post("/with-provider")
+@public
+def take_along() -> ResponseReturnValue:
+    """Put away the form that the sign-in page holds, then lead to the provider.
+
+    By a page, not by a redirect: browsers apply ``form-action`` to the redirects of a form.
+    """
+    _provider()
+    form = kept_forms.from_page()
+    if form is None:
+        return sign_in.page(_SAID["unkept"]), 422
+    try:
+        kept_forms.put_away(form)
+    except kept_forms.NotKept:
+        return sign_in.page(_SAID["unkept"]), 503
+    going = url_for(".begin", next=local_path(request.form.get("next"), "/"))
+    answer = make_response(render_template("going.html", going=going))
+    answer.headers["Refresh"] = f"0; url={going}"
+    return answer
 
 
 def _provider() -> Provider:
@@ -118,12 +151,14 @@ def _enter(who: Identity, kept: Mapping[str, Any] | None) -> ResponseReturnValue
     if is_out:
         return None
     if person_id and places:
-        return sign_in.start(
+        return sign_in.let_in(
             person_id,
-            sign_in.usual_company(places),
-            lambda: redirect(following, 303),
+            places,
+            kept_forms.waiting(),
+            lambda form: redirect(url_for("web.sign_in.send_again") if form else following, 303),
             by="provider",
         )
+    kept_forms.forget()  # whoever comes new cannot have typed it
     for one in invited:
         if (joined := _joined(one, who)) is not None:
             flash(f"Welcome to {one.tenant_name}.")

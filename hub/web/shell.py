@@ -11,7 +11,7 @@ from flask import Flask, g, request, url_for
 from sqlalchemy import func, select
 
 from hub.db.deliveries import Delivery, State
-from hub.web import forms
+from hub.web import forms, kept_forms
 from hub.web.display import Words
 from hub.web.viewer import the_hub, who
 
@@ -41,7 +41,7 @@ def add_words(app: Flask) -> None:
         has_page=lambda endpoint: endpoint in app.view_functions,
         csrf_field=forms.FIELD,
         csrf_token=forms.token,
-        kept_prefix=forms.KEPT,
+        kept_prefix=kept_forms.PREFIX,
         needs_person=needs_person,
         provider=provider,
         theme=theme,

@@ -22,7 +22,8 @@ from flask.typing import ResponseReturnValue
 from hub import log
 from hub.db import audit, people
 from hub.db.people import Person, Role, Seat
-from hub.web import forms
+from hub.web import kept_forms
+from hub.web.kept_forms import Kept
 from hub.web.throttle import TooManyTries, counted
 from hub.web.viewer import (
     cookie_name,
@@ -41,6 +42,7 @@ _log = log.get(__name__)
 _THEMES = ("auto", "light", "dark")
 _YEAR_S = 31_536_000
 _WRONG = "This e-mail address and password do not belong together."
+_NOT_YOURS = "Somebody else had typed what waited here to be sent. It was not sent, and is gone."
 _NO_SEAT = "Your account works, but no company has added you yet. Ask its owner to do so."
 
 
@@ -51,7 +53,8 @@ def show() -> ResponseReturnValue:
     following = local_path(request.args.get("next"), url_for("web.overview.show"))
     if who():
         return redirect(following, 303)
-    return render_template("sign_in.html", next=following)
+    waits = kept_forms.waiting() is not None  # whoever was at the provider may sign in here too
+    return render_template("sign_in.html", next=following, waits=waits)
 
 
 @pages.post("/sign-in")
@@ -66,17 +69,18 @@ def enter() -> ResponseReturnValue:
                 attempt.succeed()
     except TooManyTries as err:
         problem = f"Too many tries. Wait {err.wait_s} seconds, then try again."
-        answer = make_response(_again(email, problem), 429)
+        answer = make_response(page(problem, email=email), 429)
         answer.headers["Retry-After"] = str(err.wait_s)
         return answer
     if person is None:
         _log.info("sign-in refused")
-        return _again(email, _WRONG), 401
+        return page(_WRONG, email=email), 401
     with the_hub().everyone("a person signs in at one of their companies") as found:
         places = people.seats(found, person.id)
     if not places:
-        return _again(email, _NO_SEAT), 403
-    return start(person.id, usual_company(places), _after)
+        return page(_NO_SEAT, email=email), 403
+    form = kept_forms.from_page() or kept_forms.waiting()
+    return let_in(person.id, places, form, _after)
 
 
 def _check(email: str, password: str) -> Person | None:
@@ -90,31 +94,58 @@ def usual_company(places: tuple[Seat, ...]) -> str:
     return next((seat.tenant_id for seat in places if seat.tenant_id == last), places[0].tenant_id)
 
 
-def _after() -> ResponseReturnValue:
+def let_in(
+    person_id: str,
+    places: tuple[Seat, ...],
+    form: Kept | None,
+    onward: Callable[[Kept | None], ResponseReturnValue],
+    *,
+    by: str = "password",
+) -> ResponseReturnValue:
+    """Sign a person in where their form is to go, or at their usual company.
+
+    ``onward`` gets the form, and None when there is none or somebody else had typed it; then they are told so.
+    """
+    mine = form if form and form.is_for(person_id, places) else None
+    if form and not mine:
+        kept_forms.forget()
+        flash(_NOT_YOURS, "error")
+    tenant_id = mine.owner.tenant_id if mine else usual_company(places)
+    return start(person_id, tenant_id, lambda: onward(mine), by=by)
+
+
+def _after(form: Kept | None) -> ResponseReturnValue:
     """Go on; a form that came too late is shown again for the person to send."""
-    kept_for = local_path(request.form.get("kept_for"), "")
-    if kept_for:
-        return render_template("send_again.html", kept=_kept(), kept_for=kept_for)
+    if form:
+        return render_template("send_again.html", kept=form.fields, kept_for=form.path)
     return redirect(local_path(request.form.get("next"), url_for("web.overview.show")), 303)
 
 
-def _kept() -> list[tuple[str, str]]:
-    return [
-        (name.removeprefix(forms.KEPT), value)
-        for name, value in request.form.items(multi=True)
-        if name.startswith(forms.KEPT)
-    ]
-
-
-def _again(email: str, problem: str) -> str:
+def page(problem: str = "", *, email: str = "") -> str:
+    """Show the sign-in again with what is wrong, and with everything that it held."""
     return render_template(
         "sign_in.html",
         email=email,
         problem=problem,
         next=local_path(request.form.get("next"), url_for("web.overview.show")),
-        kept=_kept(),
-        kept_for=local_path(request.form.get("kept_for"), ""),
+        kept=kept_forms.page_fields(),
+        kept_for=local_path(request.form.get(kept_forms.PATH), ""),
+        kept_whose=request.form.get(kept_forms.OWNER, ""),
     )
+
+
+@pages.get("/sign-in/kept")
+@needs(Role.VIEWER)
+def send_again() -> ResponseReturnValue:
+    """Show the form that waited while its person was at the provider; it is sent only when they press."""
+    me, form = viewer(), kept_forms.waiting()
+    if form is None or not form.is_for(me.person_id, me.seats):
+        flash("Nothing waits to be sent any more.", "error")
+        return to_overview()
+    if form.owner.tenant_id != me.tenant_id:
+        flash("What waits to be sent belongs to another of your companies.", "error")
+        return to_overview()
+    return render_template("send_again.html", kept=form.fields, kept_for=form.path)
 
 
 def start(
@@ -168,7 +199,9 @@ def leave() -> ResponseReturnValue:
     with the_hub().tenant(me.tenant_id) as found:
         people.end_sign_in(found, me.sign_in_id)
         audit.record(found, actor=me.actor, action="person.signed_out", target=me.person_id)
+    kept_forms.forget()
     session.clear()
+    kept_forms.remember_leaving(me.sign_in_id)
     answer = make_response(redirect(url_for(".show"), 303))
     answer.delete_cookie(cookie_name(), path="/", secure=is_https(), httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cache"'

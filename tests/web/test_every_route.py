@@ -127,6 +127,7 @@ def test_every_view_says_who_may_use_it(app: Flask) -> None:
         "web.people.join",
         "web.people.enter",
         "web.oidc.begin",
+        "web.oidc.take_along",
         "web.oidc.back",
     }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
+from pydantic import SecretStr
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
@@ -20,8 +22,10 @@ from hub.db.audit import AuditRow
 from hub.db.base import new_id, now
 from hub.db.people import Membership, Person, Role
 from hub.settings import SettingsProblem, load
+from hub.web.viewer import COOKIE
 from tests.conftest import Company
 from tests.web.provider import CLIENT, SECRET, Provider, secret_key, serving
+from tests.web.visitor import Page
 
 _ADDRESSES = count(1)
 
@@ -364,6 +368,109 @@ def test_no_page_of_ours_is_led_away_from(
     answer = browser.get(back[back.index("/sign-in/callback") :])
 
     assert answer.location == "/"
+
+
+def late_form(browser: FlaskClient, hub: Hub, company: Company, person_id: str) -> Page:
+    """Type into a form of a sign-in that has ended, and send it; gives the page that comes instead."""
+    with hub.tenant(company.tenant_id) as session:
+        token = people.start_sign_in(session, person_id=person_id, lasts=timedelta(hours=1))
+        session.execute(update(people.SignIn).values(ended_at=now()))
+    browser.set_cookie(COOKIE, token)
+    late = browser.post(
+        "/settings/account/name",
+        data={"csrf": "of yesterday", "name": "Sammy Rivers"},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert late.status_code == 401
+    return Page(late.text)
+
+
+def take_along(browser: FlaskClient, provider: Provider, page: Page) -> TestResponse:
+    """Press the provider's button of a sign-in page that holds a form, and go on to the end."""
+    (form,) = [one for one in page.forms if one["action"] == "/sign-in/with-provider"]
+    going = browser.post(form["action"], data=form["fields"])
+    assert going.status_code == 200
+    begun = browser.get(going.headers["Refresh"].partition("url=")[2])
+    back = provider.authorize(begun.location)
+    return browser.get(back[back.index("/sign-in/callback") :])
+
+
+def test_a_form_waits_while_its_person_is_at_the_provider(
+    browser: FlaskClient, provider: Provider, member: str, hub: Hub, company: Company
+) -> None:
+    """It is sealed meanwhile, offered at the end, sent by a press only, and then gone."""
+    page = late_form(browser, hub, company, member)
+
+    answer = take_along(browser, provider, page)
+
+    assert (answer.status_code, answer.location) == (303, "/sign-in/kept")
+    (key,) = [one for one in hub.redis.keys("kept-form:*") if 0 < hub.redis.ttl(one) <= 900]
+    assert b"Sammy" not in (hub.redis.get(key) or b"")
+    offered = Page(browser.get("/sign-in/kept").text)
+    assert "You are signed in again" in offered.text
+    form = offered.forms[0]
+    assert (form["action"], form["fields"]["name"]) == ("/settings/account/name", "Sammy Rivers")
+    with hub.everyone("a test asks") as session:
+        assert people.by_email(session, provider.email).name == "Sam Rivers"
+    browser.post(form["action"], data=form["fields"])
+    with hub.everyone("a test asks") as session:
+        assert people.by_email(session, provider.email).name == "Sammy Rivers"
+    assert browser.get("/sign-in/kept").location == "/"
+
+
+def test_a_form_is_not_given_to_somebody_else_who_comes_back(
+    browser: FlaskClient, provider: Provider, member: str, hub: Hub, company: Company
+) -> None:
+    """Another person whom the provider vouches for sees nothing of it, then or later."""
+    page = late_form(browser, hub, company, company.person_id)
+
+    answer = take_along(browser, provider, page)
+
+    assert answer.location == "/"
+    assert "Somebody else had typed" in browser.get("/").text
+    assert browser.get("/sign-in/kept").location == "/"
+
+
+def test_a_form_that_waits_is_for_its_browser(
+    browser: FlaskClient, provider: Provider, member: str, hub: Hub, company: Company
+) -> None:
+    """The same person elsewhere finds nothing."""
+    take_along(browser, provider, late_form(browser, hub, company, member))
+    other = browser.application.test_client()
+    go(other, provider)
+
+    assert other.get("/sign-in/kept").location == "/"
+
+
+def test_a_form_outlives_a_provider_that_says_no(
+    browser: FlaskClient, provider: Provider, member: str, hub: Hub, company: Company
+) -> None:
+    """The sign-in page says that it is still there, and it is, for whoever gets in then."""
+    provider.claims = {"nonce": "another"}
+    page = late_form(browser, hub, company, member)
+    said = refused(browser, take_along(browser, provider, page))
+    provider.claims = {}
+
+    assert "What you typed is kept" in said
+    assert go(browser, provider).location == "/sign-in/kept"
+
+
+def test_without_redis_a_form_stays_in_the_page(
+    hub: Hub, provider: Provider, member: str, company: Company
+) -> None:
+    """Nothing is lost: the page says so and holds it still."""
+    settings = _settings(hub, provider).model_copy(
+        update={"redis_url": SecretStr("unix:///nowhere/redis.sock")}
+    )
+    lonely = create_app(open_hub(settings)).test_client()
+    page = late_form(lonely, hub, company, member)
+    (form,) = [one for one in page.forms if one["action"] == "/sign-in/with-provider"]
+
+    answer = lonely.post(form["action"], data=form["fields"])
+
+    assert answer.status_code == 503
+    assert "cannot be taken along just now" in answer.text
+    assert Page(answer.text).forms[0]["fields"]["kept.name"] == "Sammy Rivers"
 
 
 def test_without_a_provider_there_is_no_way(app: Flask) -> None:

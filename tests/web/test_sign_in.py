@@ -236,27 +236,118 @@ def test_nobody_switches_to_a_company_that_is_not_theirs(hub: Hub, visitor: Visi
     assert visitor.post("/company", {"tenant": new_company(hub).tenant_id}).status_code == 404
 
 
+TYPED = {"text": "version: 1\n# much work", "name": "Leads"}
+
+
+def late_form(visitor: Visitor, hub: Hub) -> Page:
+    """Send a form after the sign-in has ended; gives the page that comes instead."""
+    with hub.tenant(visitor.company.tenant_id) as session:
+        session.execute(update(SignIn).values(ended_at=now()))
+    late = visitor.post("/mappings/new", TYPED, headers={"Sec-Fetch-Site": "same-origin"})
+    assert late.status_code == 401
+    return Page(late.text)
+
+
+def sign_in_with(visitor: Visitor, page: Page, email: str) -> TestResponse:
+    """Sign in on a page that holds a form."""
+    form = page.forms[0]
+    return visitor.client.post(
+        form["action"], data=form["fields"] | {"email": email, "password": PASSWORD}
+    )
+
+
 def test_form_sent_after_the_sign_in_ended_is_not_lost(
     app: Flask, hub: Hub, account: str, company: Company
 ) -> None:
     """What was typed is carried through the sign-in, and offered to be sent with a valid token."""
-    visitor = signed_in(app, hub, company)
-    visitor.client.delete_cookie(COOKIE)
-    typed = {"text": "version: 1\n# much work", "name": "Leads"}
+    with hub.everyone("a test finds a person") as session:
+        person_id = session.scalars(
+            select(people.Person.id).where(people.Person.email == account)
+        ).one()
+    visitor = signed_in(app, hub, Company(company.tenant_id, person_id))
 
-    late = visitor.post("/mappings/new", typed, headers={"Sec-Fetch-Site": "same-origin"})
-    form = Page(late.text).forms[0]
-    offered = visitor.client.post(
-        form["action"], data=form["fields"] | {"email": account, "password": PASSWORD}
-    )
+    offered = sign_in_with(visitor, late_form(visitor, hub), account)
+
     again = Page(offered.text).forms[0]
-
-    assert late.status_code == 401
     assert again["action"] == "/mappings/new"
-    assert again["fields"]["text"].replace("\r\n", "\n") == typed["text"]
+    assert again["fields"]["text"].replace("\r\n", "\n") == TYPED["text"]
     sent = visitor.client.post(again["action"], data=again["fields"])
     assert sent.status_code == 403  # the token is right; an operator may not edit mappings
     assert "needs the role mapper" in sent.text
+
+
+def test_form_goes_to_the_company_that_it_was_typed_for(
+    app: Flask, hub: Hub, account: str, company: Company
+) -> None:
+    """Also for people of several companies, whichever this browser looked at last."""
+    other = new_company(hub)
+    with hub.everyone("a test finds a person") as session:
+        person_id = session.scalars(
+            select(people.Person.id).where(people.Person.email == account)
+        ).one()
+    with hub.tenant(other.tenant_id) as session:
+        people.add_member(session, person_id=person_id, role=Role.VIEWER)
+    visitor = signed_in(app, hub, Company(other.tenant_id, person_id))
+    visitor.client.set_cookie("afterbeep_company", company.tenant_id)
+
+    offered = sign_in_with(visitor, late_form(visitor, hub), account)
+
+    assert "You are signed in again" in offered.text
+    token = visitor.client.get_cookie(COOKIE)
+    assert token is not None
+    with hub.everyone("a test reads a sign-in") as session:
+        found = people.former(session, token=token.value)
+    assert found is not None
+    assert found.tenant_id == other.tenant_id
+
+
+def test_form_is_not_given_to_somebody_else(
+    app: Flask, hub: Hub, account: str, company: Company
+) -> None:
+    """Another person who signs in at this browser is told, and sees nothing of it."""
+    visitor = signed_in(app, hub, company)
+
+    answer = sign_in_with(visitor, late_form(visitor, hub), account)
+
+    assert (answer.status_code, answer.location) == (303, "/")
+    page = visitor.get("/").text
+    assert "Somebody else had typed" in page
+    assert "much work" not in page
+
+
+def test_form_whose_owner_is_made_up_goes_nowhere(
+    app: Flask, hub: Hub, account: str, company: Company
+) -> None:
+    """Whose a form is, is signed."""
+    visitor = signed_in(app, hub, company)
+    page = late_form(visitor, hub)
+    page.forms[0]["fields"]["kept_whose"] = "ses_1.guessed"
+
+    assert sign_in_with(visitor, page, account).location == "/"
+
+
+def test_form_that_nobody_can_be_named_for_is_shown_and_not_kept(
+    app: Flask, hub: Hub, company: Company
+) -> None:
+    """Without a cookie it could be given to anybody; what was typed stands there to be copied."""
+    visitor = signed_in(app, hub, company)
+    visitor.client.delete_cookie(COOKIE)
+
+    answer = visitor.post("/mappings/new", TYPED, headers={"Sec-Fetch-Site": "same-origin"})
+
+    assert answer.status_code == 403
+    assert "much work" in answer.text
+
+
+def test_form_of_another_tab_outlives_signing_out(app: Flask, hub: Hub, company: Company) -> None:
+    """Signing out in one tab does not lose what stands in another."""
+    visitor = signed_in(app, hub, company)
+    visitor.post("/sign-out")
+
+    answer = visitor.post("/mappings/new", TYPED, headers={"Sec-Fetch-Site": "same-origin"})
+
+    assert answer.status_code == 401
+    assert "What you typed is kept" in answer.text
 
 
 def test_form_of_another_site_is_not_offered_again(app: Flask) -> None:
