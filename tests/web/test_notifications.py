@@ -147,6 +147,9 @@ def test_who_gets_mails_is_kept(
             select(Tenant.settings).where(Tenant.id == company.tenant_id)
         ).one()
     assert settings["alerts"].get("recipients") == expected
+    forms = visitor.page("/notifications").forms
+    fields = next(one["fields"] for one in forms if one["action"] == "/notifications/mail")
+    assert fields.get("addresses", "") == "\n".join(expected or ())
 
 
 @pytest.mark.parametrize("typed", ["not an address", "a@b.example, c@d.example", "", "x@y\rBcc: z"])

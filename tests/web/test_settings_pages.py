@@ -267,6 +267,8 @@ def test_a_key_without_name_or_scope_is_not_made(
     no_scope = send(visitor, "/settings/keys", "/settings/keys", name="Zapier", scope=[])
 
     assert (no_name.status_code, no_scope.status_code) == (422, 422)
+    assert 'value="events:read" checked' in no_name.text
+    assert 'value="events:write" checked' in visitor.client.get("/settings/keys").text
     assert "Choose at least one thing" in no_scope.text
 
 

@@ -100,6 +100,15 @@ def test_rows_of_an_account_are_found_by_object_and_state(app: Flask, connected:
     assert "No row is in this state" in visitor.page(f"{where}?state=delivered").text
 
 
+def test_rows_are_of_all_objects_unless_one_is_asked_for(app: Flask, connected: Connected) -> None:
+    """The filter begins with all, and names the object that was chosen."""
+    visitor = signed_in(app, connected.hub, connected.company)
+    where = f"/sync/{connected.connection.id}"
+
+    assert ", only" not in visitor.page(where).text
+    assert ", only Lead" in visitor.page(f"{where}?object=Lead").text
+
+
 def test_pausing_leads_back_to_where_the_button_was(app: Flask, connected: Connected) -> None:
     """An operator who watches the queues stays with them."""
     visitor = signed_in(app, connected.hub, connected.company)
