@@ -150,6 +150,10 @@ class Settings(BaseSettings):
     voice_port: int = Field(
         8090, ge=1, le=65_535, description="The port that the voice service listens on"
     )
+    voice_public_url: str | None = Field(
+        None,
+        description="The address that Twilio, and browsers of the call page, reach the voice service at",
+    )
     run_voice: bool = Field(
         default=False, description="Let `up` run the voice service beside the hub"
     )
@@ -194,6 +198,20 @@ class Settings(BaseSettings):
         if value and not _LEAST_TOKEN <= len(value.get_secret_value()) <= _LONGEST_TOKEN:
             raise ValueError(f"must have {_LEAST_TOKEN} to {_LONGEST_TOKEN} characters")
         return value
+
+    @field_validator("voice_public_url", mode="after")
+    @classmethod
+    def _is_voice_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value) if value else None
+        if parts and (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or not re.fullmatch(r"[\w.:\[\]-]+", parts.netloc, re.ASCII)
+        ):
+            raise ValueError(
+                "must be an address with its scheme, such as https://voice.example.com"
+            )
+        return value.rstrip("/") if value else None
 
     @field_validator("public_url", mode="after")
     @classmethod
@@ -246,6 +264,14 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The hub's address for links and callbacks, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def voice_url(self) -> str | None:
+        """The voice service's address for browsers; None where nothing says that there is one."""
+        if self.voice_public_url or not self.run_voice:
+            return self.voice_public_url
+        host = f"[{self.voice_host}]" if ":" in self.voice_host else self.voice_host
+        return f"http://{host}:{self.voice_port}"
 
 
 @dataclass(frozen=True, slots=True)

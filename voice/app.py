@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 from quart import Quart, Response, jsonify, request
 
-from voice import finish, outbox, webhooks
+from voice import call_page, finish, outbox, webhooks
 from voice.analyse import analysis
 from voice.context import Context
 from voice.hub_api import HubApi
@@ -39,6 +39,7 @@ def create_app(settings: VoiceSettings) -> Quart:
     context = _context(settings)
     app.extensions["voice"] = context
     app.register_blueprint(webhooks.blueprint(context))
+    app.register_blueprint(call_page.blueprint(context))
     app.add_url_rule("/healthz", "healthz", _healthz)
     app.add_url_rule("/readyz", "readyz", _readyz(context))
     app.add_url_rule("/metrics", "metrics", _metrics(context))

@@ -69,11 +69,19 @@ async def _new(context: Context, sid: str, form: Form) -> CallSession:
         to=to,
         forwarded_from=forwarded,
     )
+    await open_talk(context, session)
+    return session
+
+
+async def open_talk(context: Context, session: CallSession) -> None:
+    """Begin the dialogue of a new call, with what the hub knows of the caller."""
+    profile = session.profile
     known = await _known(context, session)
     step = dialogue.begin(profile, caller_id=session.from_, known=public(known, profile))
     session.talk = replace(step.talk, known=known or step.talk.known)
-    _LOG.info("call came in", call_id=sid, tenant_id=profile.tenant_id, line=profile.line.value)
-    return session
+    _LOG.info(
+        "call came in", call_id=session.sid, tenant_id=profile.tenant_id, line=session.line.value
+    )
 
 
 def _number(form: Form, name: str) -> str | None:

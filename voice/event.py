@@ -3,7 +3,8 @@
 ``extra`` of the event holds, where they apply: ``line`` and ``call_status``; ``transcript_source`` (line,
 transcription, recording, speech or none); ``emergency`` (the kind that the caller was told about); ``wanted_person``,
 ``transferred``, ``number_confirmed``, ``recording_consent`` (yes or no), ``offered_times`` and ``tool_calls``
-(counts), ``spoke`` (false for a caller who said nothing), ``wanted_time`` (in words, where no time was settled).
+(counts), ``spoke`` (false for a caller who said nothing), ``wanted_time`` (in words, where no time was settled),
+``placed_in`` ("browser" for a call from the hub's call page, which no telephone made).
 """
 
 from __future__ import annotations
@@ -258,6 +259,7 @@ def _extra(session: CallSession, heard: Heard) -> dict[str, str | int | float | 
         "recording_consent": talk.slots.get(Slot.RECORDING_CONSENT),
         "offered_times": len(talk.offered) or None,
         "tool_calls": len(session.tools) or None,
+        "placed_in": session.placed_in,
     }
     when = talk.slots.get(Slot.WHEN)
     if when and _moment(when) is None:

@@ -122,5 +122,7 @@ class CallSession:
     is_answered: bool = False
     #: The recording that was started by us while the call was talked to.
     recording_sid: str | None = None
+    #: "browser" for a call from the hub's call page; None for one that came by telephone.
+    placed_in: str | None = None
     #: What each webhook was answered with, so that one that comes twice changes nothing.
     answered: dict[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Redis keys::
     afterbeep:voice:open              sorted set: CallSid by the moment of its last sign of life
     afterbeep:voice:note:<name>       small sealed values that processes share, such as profiles
     afterbeep:voice:claim:<name>      who does some work that one process alone should do
+    afterbeep:voice:spent:<name>      what may be used once and was
 
 A process keeps the calls it works on in memory as well: when Redis is away they go on, and when it was wiped the next
 save writes them again. A call is *held* by one socket at a time (``session.owner``). A webhook changes what is stored
@@ -66,6 +67,11 @@ if held and held ~= ARGV[1] then
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
+"""
+
+#: KEYS: what is used up. ARGV: milliseconds for which it is remembered. Gives 0 when it was used up before.
+_SPEND = """
+return redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) and 1 or 0
 """
 
 #: KEYS: the claim. ARGV: who had it.
@@ -222,6 +228,12 @@ class SessionStore:
     async def unclaim(self, name: str, owner: str) -> None:
         """Let others have work that was claimed by this owner."""
         await self._ask("EVAL", _UNCLAIM, 1, f"{_PREFIX}claim:{name}", owner)
+
+    async def spend(self, name: str, *, for_s: float) -> bool | None:
+        """Use up something that may be used once; False when it was before, None while Redis cannot tell."""
+        key = f"{_PREFIX}spent:{name}"
+        answer = await self._ask("EVAL", _SPEND, 1, key, int(for_s * 1000))
+        return None if answer is None else bool(answer)
 
     async def is_up(self) -> bool:
         """Tell whether Redis answers."""

@@ -4,6 +4,7 @@
 
     settings ──▶ profile      what a line needs to know of whose number was dialled
     numbers                   whose a number is
+    call_pass                 lets a person's browser make one call
     callers, times            what the agent asks during a call
     tool_calls, recordings    what it leaves behind
     retention                 what is removed when its time is over
