@@ -23,6 +23,7 @@ from voice import clock
 from voice.dialogue.types import KnownCaller
 from voice.profile import Profile
 from voice.session import ToolCall
+from voice.tls import trusted
 
 _CONNECT_S = 1.0
 #: What a caller waits for may take this long; the rest has more time.
@@ -66,6 +67,7 @@ class HubApi:
             timeout=httpx.Timeout(_QUICK_S, connect=_CONNECT_S),
             follow_redirects=False,
             trust_env=False,
+            verify=trusted(),
         )
 
     async def close(self) -> None:

@@ -13,13 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from anthropic import APIError, APIStatusError, AsyncAnthropic, AuthenticationError, Timeout
+from anthropic import (
+    APIError,
+    APIStatusError,
+    AsyncAnthropic,
+    AuthenticationError,
+    DefaultAsyncHttpxClient,
+    Timeout,
+)
 
 from voice import clock
 from voice.session import Turn, Voice
 from voice.settings import VoiceSettings
 from voice.store import SessionStore
 from voice.surface import QUIET
+from voice.tls import trusted
 
 _LOG = structlog.get_logger(module=__name__)
 _VENDOR = "anthropic"
@@ -118,6 +126,7 @@ class Model:
             base_url=settings.anthropic_base_url,
             max_retries=0,
             timeout=Timeout(_READ_S, connect=settings.anthropic_connect_s),
+            http_client=DefaultAsyncHttpxClient(verify=trusted()),
         )
         self._default = settings.anthropic_model
         self.circuit = Circuit(store)

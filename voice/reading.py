@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from anthropic import AsyncAnthropic, Timeout
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient, Timeout
 
 from mappings.event import Call, Voicemail
 from voice import clock, event, redaction
 from voice.analyse import analysis, claude
 from voice.analyse.merge import merged
 from voice.session import CallSession
+from voice.tls import trusted
 from voice.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ async def _asked(
         base_url=settings.anthropic_base_url,
         max_retries=0,
         timeout=Timeout(settings.anthropic_answer_s, connect=settings.anthropic_connect_s),
+        http_client=DefaultAsyncHttpxClient(verify=trusted()),
     ) as client:
         found = await claude.read(client, arguments, within_s=settings.anthropic_answer_s)
     _LOG.info(

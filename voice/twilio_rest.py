@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from voice.settings import VoiceSettings
+from voice.tls import trusted
 
 #: Source: https://www.twilio.com/docs/api/errors/20404 (2026-11-30)
 _NOT_FOUND = 20404
@@ -49,6 +50,7 @@ class TwilioRest:
             base_url=settings.twilio_base_url,
             timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S),
             trust_env=False,
+            verify=trusted(),
         )
 
     @property

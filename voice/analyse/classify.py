@@ -18,6 +18,7 @@ from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mappings.event import Bucket
 from voice.analyse.encoder import Encoder, Numbers, encoder, soft
@@ -103,6 +104,8 @@ _loading = Lock()
 
 @lru_cache(maxsize=1)
 def _load_once() -> Model:
+    # The matrices are too small to share: threads that wait for each other spin, nine times the work for no gain.
+    threadpool_limits(limits=1, user_api="blas")
     return load()
 
 

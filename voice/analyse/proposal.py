@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from anthropic import transform_schema
@@ -63,6 +64,7 @@ class Proposal(_Form):
     summary: str | None
 
 
+@cache
 def schema() -> dict[str, Any]:
     """Give the form as the JSON schema that the API enforces."""
     return transform_schema(Proposal)

@@ -27,6 +27,7 @@ from voice.line import vendor as v
 from voice.line.media_messages import BYTES_PER_MS
 from voice.line.playout import Heard
 from voice.profile import LineKind
+from voice.tls import trusted
 from voice.turns import speaking_s
 
 FORMAT = "ulaw_8000"
@@ -161,7 +162,7 @@ class ElevenLabs:
             base = f"ws{self._base_url.removeprefix('http')}"
             return f"{base}/v1/convai/conversation?{urlencode({'agent_id': self.model})}"
         # Source: elevenlabs-python 2.78 conversational_ai/conversations/raw_client.py (2026-11-30)
-        async with httpx.AsyncClient(timeout=self._connect_s) as client:
+        async with httpx.AsyncClient(timeout=self._connect_s, verify=trusted()) as client:
             answer = await client.get(
                 f"{self._base_url}/v1/convai/conversation/get-signed-url",
                 params={"agent_id": self.model},
