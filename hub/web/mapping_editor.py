@@ -62,6 +62,8 @@ class Shown:
     rehearsal_problems: tuple[Problem, ...] = ()
     problem: str | None = None
     conflict: Conflict | None = None
+    #: Whether a preview is to be there again with the next edit.
+    is_previewing: bool = False
     side: mapping_sides.AccountSide | None = None
     #: What to do once a person has said what becomes of comments that lost their place, and these.
     asks: str | None = None
@@ -183,7 +185,19 @@ def _shown(
     draft.data, draft.focus, draft.more = made.data, made.focus, made.more
     pressed = wanted.partition(":")[0]
     draft.tool = pressed if pressed in {"up", "down"} else ""
-    return Shown()
+    return _previewed_still(draft, connection, found)
+
+
+def _previewed_still(draft: Draft, connection: Connection, found: Found | None) -> Shown:
+    """Keep a preview that is looked at in step with what is typed; what cannot be tried has none until it is mended.
+
+    Not for patients' words: each preview of them is a reading that a person asks for.
+    """
+    if request.form.get("shown") != "preview" or (viewer().is_phi and draft.event_id != EXAMPLE):
+        return Shown()
+    shown = _previewed(draft, connection, found, looks_up=False)
+    is_whole = shown.preview is not None and not shown.preview.problems
+    return shown if is_whole else Shown(is_previewing=True)
 
 
 def _save(

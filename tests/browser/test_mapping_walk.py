@@ -90,6 +90,16 @@ def test_form_is_tried_before_it_is_saved(
     press(browser, "Preview")
     see(browser, "This mapping applies")
     check(browser, "mapping-form-preview")
+    before = browser.find_element(By.CSS_SELECTOR, "#findings .preview-step dd").text
+    tried = Select(browser.find_element(By.ID, "event"))
+    first = tried.options.index(tried.first_selected_option)
+    tried.select_by_index(first + 1)
+    wait(
+        browser,
+        lambda: browser.find_element(By.CSS_SELECTOR, "#findings .preview-step dd").text != before,
+    )
+    tried.select_by_index(first)
+    see(browser, "This mapping applies")
     press(browser, "Compare with Salesforce")
     see(browser, "In Salesforce")
     check(browser, "mapping-form-compared")

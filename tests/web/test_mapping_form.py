@@ -391,6 +391,28 @@ def test_comparison_shows_what_the_account_has(owner: Visitor, connected: Connec
     assert "the same" in page
 
 
+def test_preview_goes_along_with_what_is_typed(owner: Visitor, connected: Connected) -> None:
+    """A preview that is looked at shows each edit and each other voicemail; what is wrong stands there meanwhile."""
+    first, second = connected.accept(voicemail(42), voicemail(43))
+    path, page = opened(connected, owner, MATCHED_LEAD)
+    page = act(owner, path, page, "preview", event=first.id)
+
+    page = act(owner, path, page, "live", event=second.id, **{"s0-f1.or": "Nobody"})
+    assert "What step lead would write" in page
+    assert '<dd dir="auto">Nobody' in page
+    assert 'id="would-s0"><p class="hint">Would find <bdi>Phone = +14155550043' in page
+
+    page = act(owner, path, page, "live", event=second.id, **{"s0-f1.name": "Nothing"})
+    assert "2 errors" in page
+    assert "What step lead would write" in page
+    page = act(owner, path, page, "live", event=second.id, **{"s0-f1.from": ""})
+    assert "What step lead would write" not in page
+    page = act(owner, path, page, "live", event=second.id, **{"s0-f1.from": "caller.company"})
+    assert "What step lead would write" in page
+    page = act(owner, path, page, "check", event=second.id)
+    assert "What step lead would write" not in act(owner, path, page, "live", event=second.id)
+
+
 def test_comparison_without_an_answer_says_so(owner: Visitor, connected: Connected) -> None:
     """When the account does not answer, what would be sent is shown all the same."""
     path, page = opened(connected, owner, MATCHED_LEAD)
@@ -482,6 +504,7 @@ def test_health_data_is_not_shown_unasked(hub: Hub, app: Flask, connected: Conne
     page = act(owner, path, page, "preview", event=one.id)
 
     assert "Secret Ltd" in page
+    assert "Secret Ltd" not in act(owner, path, page, "live", event=one.id)
     with hub.tenant(connected.company.tenant_id) as session:
         actions = session.execute(select(AuditRow.action, AuditRow.target)).all()
     assert ("voicemail.read", one.id) in [tuple(row) for row in actions]

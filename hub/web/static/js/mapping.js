@@ -170,7 +170,7 @@ function openAgain() {
 
 // Unsaved work is kept in this browser: what stands in the form, never what a voicemail said.
 const PREFIX = "afterbeep mapping ";
-const LEFT_OUT = new Set(["csrf", "event", "latest", "do", "base_version"]);
+const LEFT_OUT = new Set(["csrf", "event", "latest", "do", "base_version", "shown"]);
 const theForm = () => document.getElementById("mapping");
 const keyOf = (form) => `${PREFIX}${form.dataset.draftKey} `;
 function kept(form) {
