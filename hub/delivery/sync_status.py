@@ -36,14 +36,17 @@ where d.tenant_id = :tenant_id and d.state in ('held', 'waiting', 'sending', 'pa
 group by 1, 2
 """
 
-#: What an attempt is called that wrote the record, or found it written.
-_DONE: Final = frozenset({"created", "updated", "found"})
+#: What attempts are called here that wrote the record, or found it written.
+_DONE: Final = "delivered"
+#: What went neither well nor wrong is left out: the vendor works on it, or its time has not come.
 _TRIED: Final = """
-select d.connection_id, coalesce(d.object, d.step) as object, a.outcome, count(*) as number,
+select d.connection_id, coalesce(d.object, d.step) as object,
+       case when a.outcome in ('created', 'updated', 'found') then 'delivered' else a.outcome end as outcome,
+       count(*) as number,
        avg(a.batch_size) as batch_size, count(distinct a.batch) as batches,
        percentile_cont(0.5) within group (order by a.ms) as ms
 from attempts a join deliveries d on d.id = a.delivery_id
-where a.tenant_id = :tenant_id and a.at >= :since
+where a.tenant_id = :tenant_id and a.at >= :since and a.outcome not in ('taken', 'not yet')
 group by 1, 2, 3
 """
 
@@ -52,7 +55,8 @@ group by 1, 2, 3
 class ObjectStatus:
     """One object of one account: rows by state now, and the last hour's attempts.
 
-    ``errors`` counts attempts by what came of them, other than delivered.
+    ``errors`` counts attempts that went wrong, by what came of them; ``batch_size`` and ``ms`` are those of records
+    that were written, made and changed ones alike.
     """
 
     name: str
@@ -122,9 +126,8 @@ def _of(found: dict[str, dict[str, ObjectStatus]], row: Mapping[Any, Any]) -> Ob
 
 
 def _tried(one: ObjectStatus, row: Mapping[Any, Any]) -> None:
-    if row["outcome"] in _DONE:
-        one.delivered += row["number"]
-        one.batches = max(one.batches, row["batches"])
+    if row["outcome"] == _DONE:
+        one.delivered, one.batches = row["number"], row["batches"]
         one.batch_size, one.ms = float(row["batch_size"]), float(row["ms"])
     else:
         one.errors[row["outcome"]] = row["number"]

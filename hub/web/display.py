@@ -113,8 +113,10 @@ def add_filters(app: Flask) -> None:
         "is_ahead": is_ahead,
         "lasting": lasting,
         "link": link,
+        "moment": moment,
         "number": number,
         "phone": phone,
+        "plain": plain,
         "span": span,
         "spoken_at": spoken_at,
     }
@@ -178,6 +180,24 @@ def ago(at: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.astimezone(UTC).isoformat(timespec="seconds"), clock(at), _distance(at)
     )
+
+
+def moment(at: datetime | None) -> Markup:
+    """Write a moment to the second, with the zone, for where the order and the gaps count."""
+    if at is None:
+        return Markup("")
+    here = _here(at)
+    year = "" if here.year == _here(now()).year else f" {here.year}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        _distance(at),
+        f"{here.day} {here:%b}{year}, {here:%H:%M:%S} {here.tzname()}",
+    )
+
+
+def plain(value: object) -> str:
+    """Write a value of a tenant's own fields: a yes or no as such, all else as it is."""
+    return {True: "Yes", False: "No"}[value] if isinstance(value, bool) else str(value)
 
 
 def is_ahead(at: datetime | None) -> bool:

@@ -19,6 +19,8 @@ from hub.web.reading import Done, Try, Voicemail
 
 #: What an attempt came to when the record is there afterwards.
 _WRITTEN: Final = {"created", "updated", "found"}
+#: What went neither well nor wrong, in words.
+_GOES_ON: Final = {"taken": "the vendor is working on it", "not yet": "its time has not come"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def _of_delivery(done: Done, tries: Sequence[Try], names: Mapping[str, str]) -> 
             told.append(
                 Moment(one.row.at, f"{name} {one.row.outcome}", "good", there or here, bool(there))
             )
+        elif one.row.outcome in _GOES_ON:
+            told.append(Moment(one.row.at, f"{name}: {_GOES_ON[one.row.outcome]}", "", here))
         else:
             words = one.row.outcome.replace("_", " ")
             told.append(Moment(one.row.at, f"{name}: attempt {place}, {words}", "bad", here))

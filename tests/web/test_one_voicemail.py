@@ -172,11 +172,14 @@ def test_the_timeline_runs_from_ring_to_record(app: Flask, hub: Hub, connected: 
         "started_at": "2026-11-20T16:03:11Z",
         "ended_at": "2026-11-20T16:03:52Z",
     }
-    (accepted,) = connected.accept(voicemail(1, call=call))
+    extra = {"number_confirmed": True, "spoke": False}
+    (accepted,) = connected.accept(voicemail(1, call=call, extra=extra))
     drain(connected)
 
     page = visitor.page(f"/voicemails/{accepted.id}")
+    assert "Number confirmed Yes Spoke No" in page.text
     told = page.text.split("Timeline", 1)[1]
+    assert "16:03:11 UTC" in told
     places = [
         told.index(text)
         for text in ("The phone rang", "hung up", "1 action was planned", "Salesforce Lead created")

@@ -54,7 +54,8 @@ def test_each_object_tells_what_waits_and_what_went_wrong(connected: Connected) 
     _row(connected, accepted.id, State.PARKED, reason="no")
     waiting = _row(connected, accepted.id, State.WAITING, due_at=due, is_urgent=True)
     with hub.tenant(tenant_id) as session:
-        for outcome, number in (("created", 3), ("throttled", 2)):
+        attempts = (("created", 3), ("updated", 1), ("throttled", 2), ("taken", 4), ("not yet", 1))
+        for outcome, number in attempts:
             for _ in range(number):
                 session.add(
                     Attempt(
@@ -81,7 +82,7 @@ def test_each_object_tells_what_waits_and_what_went_wrong(connected: Connected) 
 
     assert (lead.waiting, lead.parked, lead.urgent) == (2, 1, 1)
     assert abs((lead.oldest_at - due).total_seconds()) < 0.01
-    assert (lead.delivered, lead.batch_size, lead.per_minute) == (3, 3.0, 0.05)
+    assert (lead.delivered, lead.batch_size, lead.per_minute) == (4, 2.5, 4 / 60)
     assert lead.errors == {"throttled": 2}
 
 
