@@ -5,10 +5,11 @@
 #   make test    everything that the tests need, then all of them   make test ARGS="tests/mappings -x"
 #   make check   format, lint, types, imports, openapi.yaml
 #   make bench   measure, print a table, write build/bench.json
+#   make fill    put in a company with a year's voicemails; ARGS="--voicemails 100000"
 #   make day     50,000 calls of one day on a virtual clock; figures and plot in build/   make day ARGS="--calls 5000 --grant 600"
 #   make chaos   kill, wipe and cut everything for some minutes; the last line is JSON    make chaos ARGS="--seed 7"
 
-.PHONY: demo up test check bench day chaos openapi assets lock browser install install-dev clean help
+.PHONY: demo up test check bench fill day chaos openapi assets lock browser install install-dev clean help
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ARGS ?=
@@ -43,6 +44,9 @@ check: install-dev
 
 bench: install-dev assets
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fill: install-dev
+	@$(BIN)/python -m tests.bench.filling $(ARGS)
 
 day: install-dev
 	@$(BIN)/python -m tests.day $(ARGS)

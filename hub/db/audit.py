@@ -19,7 +19,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from hub.db.base import Base, TenantOwned, now
 from hub.db.tenancy import TenantSession
 
-_START = "0" * 64
+#: What the first row of a chain follows.
+START = "0" * 64
 
 
 class AuditHead(TenantOwned, Base):
@@ -29,7 +30,7 @@ class AuditHead(TenantOwned, Base):
 
     tenant_id: Mapped[str] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, default=0)
-    hash: Mapped[str] = mapped_column(default=_START)
+    hash: Mapped[str] = mapped_column(default=START)
 
 
 class AuditRow(TenantOwned, Base):
@@ -65,9 +66,7 @@ def record(
     if tenant_id is None:
         raise ValueError("an audit row belongs to a tenant")
     session.execute(
-        insert(AuditHead)
-        .values(tenant_id=tenant_id, number=0, hash=_START)
-        .on_conflict_do_nothing()
+        insert(AuditHead).values(tenant_id=tenant_id, number=0, hash=START).on_conflict_do_nothing()
     )
     head = session.scalars(select(AuditHead).with_for_update()).one()
     session.refresh(head)
@@ -80,13 +79,14 @@ def record(
         target=target,
         facts=facts or {},
     )
-    row.hash = _hash(row, head.hash)
+    row.hash = chained(row, head.hash)
     head.number, head.hash = row.number, row.hash
     session.add(row)
     session.flush()
 
 
-def _hash(row: AuditRow, before: str) -> str:
+def chained(row: AuditRow, before: str) -> str:
+    """Give the hash of a row that follows one with the hash ``before`` (:data:`START` for the first)."""
     content = json.dumps(
         [
             row.tenant_id,
@@ -105,10 +105,10 @@ def _hash(row: AuditRow, before: str) -> str:
 
 def first_break(session: TenantSession) -> int | None:
     """Give the number of the first row whose chain does not hold, or None when all is well."""
-    before, expected = _START, 0
+    before, expected = START, 0
     for row in session.scalars(select(AuditRow).order_by(AuditRow.number)).yield_per(1_000):
         expected += 1
-        if row.number != expected or row.hash != _hash(row, before):
+        if row.number != expected or row.hash != chained(row, before):
             return expected
         before = row.hash
     head = session.scalars(select(AuditHead)).one_or_none()
@@ -125,12 +125,12 @@ def is_end_whole(session: TenantSession, *, rows: int) -> bool:
     head = session.scalars(select(AuditHead)).one_or_none()
     if not found:
         return head is None or head.number == 0
-    before = _START if found[0].number == 1 else found[0].hash
+    before = START if found[0].number == 1 else found[0].hash
     checked = found if found[0].number == 1 else found[1:]
     expected = checked[0].number - 1 if checked else found[0].number
     for row in checked:
         expected += 1
-        if row.number != expected or row.hash != _hash(row, before):
+        if row.number != expected or row.hash != chained(row, before):
             return False
         before = row.hash
     return head is not None and (head.number, head.hash) == (expected, before)

@@ -48,9 +48,11 @@ ORDERS: Final = {"urgent": "Most urgent first", "newest": "Newest first"}
 CALLERS: Final = {"known": "Has called before", "new": "First call"}
 _MOST_SCORE: Final = 100
 _YEARS: Final = range(1900, 2200)
-#: How many events are looked up at a time, until a page is full; their sum is the most.
-_PIECES: Final = (200, 800, 4_000, 20_000, 100_000)
+#: How many events are looked up at a time, until a page is full; their sum is the most for one page.
+_PIECES: Final = (200, 800, 4_000)
 
+#: Where in a list one is: the urgency, the moment and the id of an event.
+Place = tuple[int, datetime, str]
 Tab = Literal["open", "needs", "all"]
 Order = Literal["newest", "urgent"]
 
@@ -124,11 +126,16 @@ _SELDOM: Final = ("since", "until", "language", "caller", "escalated")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list, and the cursor of the next part."""
+    """A part of a list, and the cursor of the next part.
+
+    ``looked_at`` is how many voicemails were looked through where that was as many as one page looks through: there
+    may be more of them from ``after`` on. 0 where the page is full or the list at its end.
+    """
 
     items: tuple[Voicemail, ...]
     after: str | None = None
     filters: Filters = field(default_factory=Filters)
+    looked_at: int = 0
 
 
 def page(
@@ -142,9 +149,10 @@ def page(
 ) -> Page:
     """Give one page of voicemails; a cursor that is not ours gives the first page."""
     place = read_cursor(after)
+    stopped_at = None
     with hub.tenant(tenant_id) as session:
         if _lookups(filters, Of.events()):
-            ids = _first(session, filters, place, timezone=timezone, size=size + 1)
+            ids, stopped_at = _first(session, filters, place, timezone=timezone, size=size + 1)
             which = cast("Select[Any]", reading.marked().where(StoredEvent.id.in_(ids)))
             query = _ordered(which, filters.ordered, None)
         else:
@@ -160,12 +168,12 @@ def page(
         )
         for row, call_back, correction in shown
     )
+    if stopped_at is not None:
+        return Page(items, _cursor(stopped_at), filters, looked_at=sum(_PIECES))
     return Page(items, cursor(shown[-1][0]) if len(rows) > size else None, filters)
 
 
-def listed(
-    filters: Filters, after: tuple[int, datetime, str] | None, *, timezone: str
-) -> Select[Any]:
+def listed(filters: Filters, after: Place | None, *, timezone: str) -> Select[Any]:
     """Give the query of a list: events with what people noted of them."""
     query = reading.marked().where(*conditions(filters, timezone=timezone))
     return _ordered(cast("Select[Any]", query), filters.ordered, after)
@@ -174,31 +182,30 @@ def listed(
 def _first(
     session: TenantSession,
     filters: Filters,
-    place: tuple[int, datetime, str] | None,
+    place: Place | None,
     *,
     timezone: str,
     size: int,
-) -> list[str]:
+) -> tuple[list[str], Place | None]:
     """Give the ids of the first so many events for which everything holds, also what other tables say.
 
     In ever larger pieces, in the order of the list: mostly the first piece is enough, and none is read from end to end.
+    Gives besides where looking stopped, when that was before so many were found and before the list's end.
     """
     plain, found = _plain(filters, timezone=timezone), list[str]()
     for piece in _PIECES:
         rows = session.execute(_looked_at(filters, plain, place, piece)).all()
         found += [row.id for row in rows if row.holds]
-        if len(found) >= size or len(rows) < piece:
-            break
+        if len(found) >= size or not rows or rows[-1].number < piece:
+            return found[:size], None
         place = (rows[-1].urgency_score, rows[-1].received_at, rows[-1].id)
-    return found[:size]
+    return found, place
 
 
 def _looked_at(
-    filters: Filters,
-    plain: Sequence[ColumnElement[bool]],
-    place: tuple[int, datetime, str] | None,
-    piece: int,
+    filters: Filters, plain: Sequence[ColumnElement[bool]], place: Place | None, piece: int
 ) -> Select[Any]:
+    """Give the query of a piece: those of its events for which everything holds, and the last one if it is full."""
     columns = (
         StoredEvent.id,
         StoredEvent.tenant_id,
@@ -211,7 +218,10 @@ def _looked_at(
     when, row_id, score = some.c.received_at, some.c.id, some.c.urgency_score
     order = (score.desc(), when.desc()) if filters.ordered == "urgent" else (when.desc(),)
     holds = and_(*_lookups(filters, Of.rows(some))).label("holds")
-    return select(row_id, score, when, holds).order_by(*order, row_id.desc())
+    number = func.row_number().over(order_by=(*order, row_id.desc())).label("number")
+    looked = select(row_id, score, when, holds, number).subquery()
+    wanted = or_(looked.c.holds, looked.c.number == piece)
+    return select(looked).where(wanted).order_by(looked.c.number)
 
 
 def conditions(filters: Filters, *, timezone: str) -> list[ColumnElement[bool]]:
@@ -327,9 +337,7 @@ def _call_before(of: Of) -> ScalarSelect[Any]:
     )
 
 
-def _ordered(
-    query: Select[Any], order: Order, after: tuple[int, datetime, str] | None
-) -> Select[Any]:
+def _ordered(query: Select[Any], order: Order, after: Place | None) -> Select[Any]:
     when, row_id, score = StoredEvent.received_at, StoredEvent.id, StoredEvent.urgency_score
     if after:
         older = or_(when < after[1], and_(when == after[1], row_id < after[2]))
@@ -346,11 +354,16 @@ def _ordered(
 
 def cursor(row: StoredEvent) -> str:
     """Write where a list goes on behind a row."""
-    place = json.dumps([row.urgency_score, row.received_at.isoformat(), row.id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return _cursor((row.urgency_score, row.received_at, row.id))
 
 
-def read_cursor(text: str | None) -> tuple[int, datetime, str] | None:
+def _cursor(place: Place) -> str:
+    score, at, row_id = place
+    text = json.dumps([score, at.isoformat(), row_id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str | None) -> Place | None:
     """Read a cursor; None for one that is not ours."""
     if not text:
         return None

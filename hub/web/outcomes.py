@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-import redis
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -23,7 +20,9 @@ from hub.db.people import Role
 from hub.db.tenancy import TenantSession
 from hub.delivery import figures, page_verdicts
 from hub.delivery.figures import Figures
+from hub.web import remembered
 from hub.web.display import count, lasting
+from hub.web.remembered import How, Shown
 from hub.web.viewer import needs, the_hub, viewer
 
 _log = log.get(__name__)
@@ -31,8 +30,6 @@ pages = Blueprint("outcomes", __name__, url_prefix="/voicemails")
 
 _SPAN: Final = timedelta(days=28)
 _PATIENCE_S: Final = 4.0
-_REMEMBERED: Final = 100
-_LONGEST_S: Final = 600
 _VERDICTS: Final = {"false": True, "right": False, "none": None}
 
 
@@ -47,6 +44,14 @@ class Target:
     tone: Literal["reached", "missed", "unknown"]
 
 
+_KIND: Final[remembered.Kind[tuple[Target, ...]]] = remembered.Kind(
+    "targets",
+    600,
+    lambda found: [asdict(one) for one in found],
+    lambda values: tuple(Target(**one) for one in values),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What is known of a voicemail's page; ``is_false`` None while nobody has judged it."""
@@ -55,28 +60,13 @@ class Page:
     verdict: PageVerdict | None
 
 
-def targets(hub: Hub, tenant_id: str) -> tuple[Target, ...]:
-    """Give the figures of the last four weeks for the front page; () before the first delivered action.
-
-    What took long to work out is remembered for a while: a hundred times as long, ten minutes at the most. () also
-    where it would take too long for a page.
-    """
-    key = f"targets:{tenant_id}"
-    try:
-        if kept := hub.redis.get(key):
-            return tuple(Target(**one) for one in json.loads(kept))
-        began = time.monotonic()
-        found = _targets(hub, tenant_id)
-        lasts_s = min((time.monotonic() - began) * _REMEMBERED, _LONGEST_S)
-        if lasts_s >= 1:
-            hub.redis.set(key, json.dumps([asdict(one) for one in found]), ex=int(lasts_s))
-    except redis.RedisError:
-        return _targets(hub, tenant_id)
-    return found
+def targets(hub: Hub, tenant_id: str, *, how: How) -> Shown[tuple[Target, ...]]:
+    """Give the figures of the last four weeks for the front page; () before the first delivered action."""
+    return remembered.shown(hub, _KIND, tenant_id, lambda: _targets(hub, tenant_id), how=how)
 
 
-def _targets(hub: Hub, tenant_id: str) -> tuple[Target, ...]:
-    """Work the figures out.
+def _targets(hub: Hub, tenant_id: str) -> tuple[Target, ...] | None:
+    """Work the figures out; None where that takes too long.
 
     Conversion is of the four weeks before the last seven days, which may still gain closes; a company that is
     younger sees those.
@@ -90,7 +80,7 @@ def _targets(hub: Hub, tenant_id: str) -> tuple[Target, ...]:
         settled = _total(hub, tenant_id, until=until)
     except OperationalError as err:
         _log.warning("figures took too long", kind=type(err).__name__)
-        return ()
+        return None
     return (
         _conversion(settled if settled.actions else recent, is_settled=settled.actions > 0),
         _first_touch(recent),
@@ -178,14 +168,6 @@ def in_words(outcome: Outcome) -> tuple[str, str]:
     return f"was touched: {outcome.result}", "good"
 
 
-def _forget(tenant_id: str) -> None:
-    """Have the figures worked out anew, so that a verdict shows at once."""
-    try:
-        the_hub().redis.delete(f"targets:{tenant_id}")
-    except redis.RedisError:
-        return  # they are worked out anew in ten minutes at the latest
-
-
 @pages.post("/<event_id>/page-verdict")
 @needs(Role.OPERATOR)
 def judge(event_id: str) -> ResponseReturnValue:
@@ -200,7 +182,7 @@ def judge(event_id: str) -> ResponseReturnValue:
     except page_verdicts.PagedNobody:
         flash("This voicemail has not paged anybody.", "error")
     else:
-        _forget(me.tenant_id)
+        remembered.forget(the_hub(), _KIND, me.tenant_id)
         words = {
             "false": "Noted as a false page. It counts in the false-page rate.",
             "right": "Noted: the page was right.",

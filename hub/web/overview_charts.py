@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import redis
 from sqlalchemy.exc import OperationalError
 
 from hub import log
@@ -18,8 +15,10 @@ from hub.db.base import now
 from hub.delivery import figures
 from hub.delivery.figures import Figures, Report
 from hub.delivery.volumes import BINS, Lag, Volumes, volumes
+from hub.web import remembered
 from hub.web.charts import SECONDS, Chart, Series, lines, stacked
 from hub.web.display import Words, lasting, zone
+from hub.web.remembered import How, Shown
 
 _log = log.get(__name__)
 
@@ -27,16 +26,17 @@ _log = log.get(__name__)
 SPANS: Final = {7: "7 days", 28: "4 weeks", 91: "3 months"}
 WEEKS: Final = 12
 _PATIENCE_S: Final = 4.0
-#: What took long to count is kept a hundred times as long, ten minutes at the most.
-_KEPT, _LONGEST_S = 100, 600
+_FRESH_S: Final = 600
 _BUCKETS = tuple(Series(name, key) for key, name in Words.bucket.items())
 _LEVELS = tuple(Series(name, key) for key, name in reversed(list(Words.urgency.items())))
 _HOURS = 24
+#: The figures of each week by the day it begins on.
+Weeks = Sequence[tuple[str, Figures]]
 
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """All charts of a span; None stands for one that took too long to work out."""
+    """All charts of a span."""
 
     days: int
     total: int
@@ -56,15 +56,24 @@ class Trends:
     false_pages: Chart
 
 
-def charts(hub: Hub, tenant_id: str, days: int, timezone: str) -> Charts | None:
-    """Give the charts of the last so many days, today included; None where counting takes too long for a page."""
+def charts(hub: Hub, tenant_id: str, days: int, timezone: str, *, how: How) -> Shown[Charts]:
+    """Give the charts of the last so many days, today included."""
     here = zone(timezone)
     today = now().astimezone(here)
     first = today.date() - timedelta(days=days - 1)
     since = datetime.combine(first, datetime.min.time(), here)
-    found = _counted(hub, tenant_id, since=since, until=today, timezone=timezone)
-    if found is None:
-        return None
+    counted = remembered.shown(
+        hub,
+        _VOLUMES,
+        f"{tenant_id}:{first}:{today.date()}",
+        lambda: _counted(hub, tenant_id, since=since, until=today, timezone=timezone),
+        how=how,
+    )
+    drawn = _charts(counted.value, first, days) if counted.value else None
+    return Shown(drawn, counted.is_due, counted.counted_at)
+
+
+def _charts(found: Volumes, first: date, days: int) -> Charts:
     dates = [first + timedelta(days=n) for n in range(days)]
     return Charts(
         days=days,
@@ -86,27 +95,13 @@ def charts(hub: Hub, tenant_id: str, days: int, timezone: str) -> Charts | None:
 def _counted(
     hub: Hub, tenant_id: str, *, since: datetime, until: datetime, timezone: str
 ) -> Volumes | None:
-    key = f"volumes:{tenant_id}:{since.date()}:{until.date()}"
     try:
-        if kept := hub.redis.get(key):
-            return _read(json.loads(kept))
-    except redis.RedisError:
-        _log.debug("figures were not kept")
-    began = time.monotonic()
-    try:
-        found = volumes(
+        return volumes(
             hub, tenant_id, since=since, until=until, timezone=timezone, patience_s=_PATIENCE_S
         )
     except OperationalError as err:
         _log.warning("figures took too long", kind=type(err).__name__)
         return None
-    lasts_s = min((time.monotonic() - began) * _KEPT, _LONGEST_S)
-    if lasts_s >= 1:
-        try:
-            hub.redis.set(key, json.dumps(_written(found)), ex=int(lasts_s))
-        except redis.RedisError:
-            _log.debug("figures were not kept")
-    return found
 
 
 def _written(found: Volumes) -> dict[str, Any]:
@@ -127,6 +122,15 @@ def _read(values: dict[str, Any]) -> Volumes:
         lead_score=tuple(values["lead_score"]),
         lag={date.fromisoformat(day): Lag(**lag) for day, lag in values["lag"].items()},
     )
+
+
+_VOLUMES: Final[remembered.Kind[Volumes]] = remembered.Kind("volumes", _FRESH_S, _written, _read)
+_TRENDS: Final[remembered.Kind[Weeks]] = remembered.Kind(
+    "trends",
+    _FRESH_S,
+    lambda weeks: [(name, asdict(found)) for name, found in weeks],
+    lambda values: [(name, Figures(**found)) for name, found in values],
+)
 
 
 def _by_day(dates: Sequence[date], counts: Mapping[date, Mapping[str, int]]) -> Chart:
@@ -165,24 +169,16 @@ def _seconds(value: float) -> str:
     return lasting(value) if is_whole else f"{value:.1f} s"
 
 
-def trends(hub: Hub, tenant_id: str, timezone: str) -> Trends | None:
-    """Give the three figures of the last weeks; None before the first delivered action, or where it takes too long."""
-    key = f"trends:{tenant_id}"
-    try:
-        if kept := hub.redis.get(key):
-            return _drawn([(one[0], Figures(**one[1])) for one in json.loads(kept)])
-        began = time.monotonic()
-        weeks = _weeks(hub, tenant_id, timezone)
-        lasts_s = min((time.monotonic() - began) * _KEPT, _LONGEST_S)
-        if weeks and lasts_s >= 1:
-            text = json.dumps([(name, asdict(found)) for name, found in weeks])
-            hub.redis.set(key, text, ex=int(lasts_s))
-    except redis.RedisError:
-        weeks = _weeks(hub, tenant_id, timezone)
-    return _drawn(weeks) if weeks else None
+def trends(hub: Hub, tenant_id: str, timezone: str, *, how: How) -> Shown[Trends]:
+    """Give the three figures of the last weeks; no value before the first delivered action."""
+    counted = remembered.shown(
+        hub, _TRENDS, tenant_id, lambda: _weeks(hub, tenant_id, timezone), how=how
+    )
+    drawn = _drawn(counted.value) if counted.value else None
+    return Shown(drawn, counted.is_due, counted.counted_at)
 
 
-def _weeks(hub: Hub, tenant_id: str, timezone: str) -> list[tuple[str, Figures]]:
+def _weeks(hub: Hub, tenant_id: str, timezone: str) -> Weeks | None:
     until = now()
     monday = until.astimezone(zone(timezone)).date()
     monday -= timedelta(days=monday.weekday() + 7 * (WEEKS - 1))
@@ -193,7 +189,7 @@ def _weeks(hub: Hub, tenant_id: str, timezone: str) -> list[tuple[str, Figures]]
         )
     except OperationalError as err:
         _log.warning("figures took too long", kind=type(err).__name__)
-        return []
+        return None
     if not found.total.actions:
         return []
     by_start = {
@@ -203,7 +199,7 @@ def _weeks(hub: Hub, tenant_id: str, timezone: str) -> list[tuple[str, Figures]]
     return [(start.isoformat(), by_start.get(start, Figures())) for start in starts]
 
 
-def _drawn(weeks: Sequence[tuple[str, Figures]]) -> Trends:
+def _drawn(weeks: Weeks) -> Trends:
     def line(name: str, values: Sequence[float | None], **how: Any) -> Chart:
         columns = []
         for (start, _), value in zip(weeks, values, strict=True):

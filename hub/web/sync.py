@@ -23,7 +23,7 @@ from hub.db.people import Role
 from hub.delivery.budget import Budget
 from hub.delivery.outlook import LimitOutlook
 from hub.delivery.sync_status import AccountStatus, sync_status
-from hub.web import overview, reading
+from hub.web import ledger_sums, reading, remembered
 from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("sync", __name__, url_prefix="/sync")
@@ -75,10 +75,12 @@ def init_streams(threads: int) -> Streams:
 def show() -> ResponseReturnValue:
     """Show all accounts."""
     hub, me = the_hub(), viewer()
+    with hub.tenant(me.tenant_id) as session:
+        how = "behind" if "wait" in request.args else remembered.how(session)
     return render_template(
         "sync/list.html",
         accounts=_accounts(hub, me.tenant_id),
-        sums=overview.sums(hub, me.tenant_id),
+        sums=ledger_sums.sums(hub, me.tenant_id, how=how),
     )
 
 

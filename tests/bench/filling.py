@@ -1,6 +1,6 @@
 """A company as it looks after a year: very many voicemails with their deliveries, put in by COPY.
 
-``python -m tests.bench.filling --voicemails 100000`` fills the database that AFTERBEEP_DATABASE_URL names, or that of
+``make fill`` (``ARGS="--voicemails 100000"``) fills the database that AFTERBEEP_DATABASE_URL names, or that of
 ``afterbeep up``, with a company of its own and says how to sign in. The benchmarks and the tests of query plans use
 :func:`fill`.
 """
@@ -20,12 +20,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from hub.context import Hub, process_hub
-from hub.db import people
+from hub.db import audit, mappings, people
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, Health
 from hub.db.deliveries import State
 from hub.db.outcomes import Kind
+from hub.db.telephone import number_hash
 from hub.db.tenants import Tenant
+from mappings.document import load
+from mappings.presets import presets
 
 _BUCKETS = {
     "new_lead": 30,
@@ -60,10 +63,10 @@ _WANTS = (
     "has no heat since last night",
 )
 _OBJECTS = (("salesforce", "Lead"), ("salesforce", "Task"), ("zendesk", "Ticket"))
-_PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"
 _EVENT_COLUMNS = (
     "id, tenant_id, source, event_id, type, time, received_at, body_hash, body, bucket, urgency_score, "
-    "urgency_level, lead_score, language, escalate, planned"
+    "urgency_level, lead_score, language, escalate, planned, caller_hash"
 )
 _DELIVERY_COLUMNS = (
     "id, tenant_id, event_id, connection_id, step, object, key, state, created_at, updated_at, due_at, "
@@ -71,6 +74,14 @@ _DELIVERY_COLUMNS = (
 )
 
 
+#: One attempt for each delivery that a vendor was asked about, in batches of up to 200.
+_ATTEMPTS = """
+insert into attempts (tenant_id, delivery_id, batch, batch_size, at, ms, outcome)
+select tenant_id, id, 'clm_' || substr(md5(connection_id || date_trunc('hour', updated_at)), 1, 24), 20,
+       updated_at, 20 + random() * 180, case state when 'parked' then 'rejected' else 'created' end
+from deliveries where tenant_id = %s and state in ('delivered', 'parked')
+"""
+_AUDIT_COLUMNS = "tenant_id, number, at, actor, action, target, facts, hash"
 _OUTCOME_COLUMNS = "id, tenant_id, delivery_id, kind, at, result, is_success, is_current, source"
 _AT_ONCE = 2_000
 
@@ -117,9 +128,11 @@ def fill(
                     _copy(cursor, table, columns, found)
                     found.clear()
                 tell(written)
+        cursor.execute(_ATTEMPTS, (tenant_id,))
+        _write_down(cursor, tenant_id, connections, moments)
         raw.commit()
         raw.driver_connection.autocommit = True  # type: ignore[union-attr]
-        cursor.execute("analyze events, deliveries, outcomes")
+        cursor.execute("vacuum analyze events, deliveries, outcomes, attempts, audit")
     finally:
         raw.close()
     return Filled(tenant_id, person_id, f"{person_id}@harbor.example", voicemails, 3 * voicemails)
@@ -139,7 +152,7 @@ def _company(hub: Hub) -> tuple[str, str, dict[str, str]]:
     connections = {}
     with hub.tenant(tenant_id) as session:
         person = people.create_person(
-            session, email=f"{new_id('per')}@harbor.example", name="Robin Lake", password=_PASSWORD
+            session, email=f"{new_id('per')}@harbor.example", name="Robin Lake", password=PASSWORD
         )
         person.email = f"{person.id}@harbor.example"
         people.add_member(session, person_id=person.id, role=people.Role.OWNER)
@@ -154,6 +167,15 @@ def _company(hub: Hub) -> tuple[str, str, dict[str, str]]:
             session.add(row)
             session.flush()
             connections[name] = row.id
+            text = presets(name)[0].text
+            mappings.save(
+                session,
+                connection_id=row.id,
+                name=f"{row.label}: {presets(name)[0].title}",
+                document=load(text),
+                source=text,
+                author=f"person:{person.id}",
+            )
         return tenant_id, person.id, connections
 
 
@@ -198,7 +220,7 @@ def _add(hub, chance, tenant_id, connections, number, at, rows):  # noqa: PLR091
     sealed = hub.vault.seal(tenant_id, body, about=f"events.body:{event_id}")
     events.append(
         (event_id, tenant_id, "/filling", str(number), "com.afterbeep.voicemail.completed.v1", at, at, "-", sealed,
-         bucket, score, level, lead, "en", False, 3)
+         bucket, score, level, lead, "en", False, 3, number_hash(hub.vault, tenant_id, phone))
     )  # fmt: skip
     for step, (connector, name) in enumerate(_OBJECTS):
         state = (
@@ -234,6 +256,28 @@ def _add(hub, chance, tenant_id, connections, number, at, rows):  # noqa: PLR091
             outcomes += _outcomes(chance, tenant_id, delivery_id, at)
 
 
+def _write_down(cursor, tenant_id: str, connections: dict[str, str], moments) -> None:
+    """Go on with the audit log: one row for each voicemail's batch, chained as the hub chains them."""
+    cursor.execute("select number, hash from audit_heads where tenant_id = %s", (tenant_id,))
+    number, before = cursor.fetchone() or (0, audit.START)
+    targets, rows = list(connections.values()), []
+    for place, at in enumerate(moments):
+        number += 1
+        row = audit.AuditRow(
+            tenant_id=tenant_id, number=number, at=at, actor="worker", action="vendor.written",
+            target=targets[place % len(targets)], facts={"calls": 1, "outcomes": {"created": 3}},
+        )  # fmt: skip
+        before = audit.chained(row, before)
+        facts = json.dumps(row.facts)
+        rows.append((tenant_id, number, at, row.actor, row.action, row.target, facts, before))
+    _copy(cursor, "audit", _AUDIT_COLUMNS, rows)
+    cursor.execute(
+        "insert into audit_heads (tenant_id, number, hash) values (%s, %s, %s) "
+        "on conflict (tenant_id) do update set number = excluded.number, hash = excluded.hash",
+        (tenant_id, number, before),
+    )
+
+
 def _outcomes(chance: random.Random, tenant_id: str, delivery_id: str, at: datetime):
     """Give what became of a record: touched, and mostly closed some days later."""
     touched = at + timedelta(seconds=chance.expovariate(1 / 240))
@@ -255,7 +299,7 @@ def _copy(cursor, table: str, columns: str, rows) -> None:
 def main() -> int:
     """Fill the database and say what was made."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.filling",
+        prog="make fill",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -275,7 +319,7 @@ def main() -> int:
         )
     took_s = time.monotonic() - began
     made = f"{found.voicemails:,} voicemails and {found.deliveries:,} deliveries in {took_s:.0f} s."
-    sys.stdout.write(f"{made}\nSign in as {found.email} with the password {_PASSWORD!r}.\n")
+    sys.stdout.write(f"{made}\nSign in as {found.email} with the password {PASSWORD!r}.\n")
     return 0
 
 

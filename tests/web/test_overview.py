@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import redis
 from flask import Flask
 
+from hub import clock
 from hub.context import Hub
 from hub.db.base import now
 from hub.delivery.volumes import volumes
-from hub.web import charts, overview
+from hub.web import charts, ledger_sums, remembered
 from hub.web.charts import Series
+from hub.web.remembered import Shown
 from tests.bench.filling import fill
 from tests.conftest import Company, new_company
 from tests.delivery.judged import Story
@@ -172,17 +177,86 @@ def test_files_are_sent_gzipped_and_pages_are_not(visitor: Visitor) -> None:
     assert "Content-Encoding" not in plain.headers
 
 
-def test_sums_that_took_long_are_remembered_for_their_company(
-    hub: Hub, company: Company, story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page that looks again by itself reads no whole table each time; another company has sums of its own."""
-    monkeypatch.setattr(overview, "_REMEMBERED", 1_000_000)
-    story.voicemail(now() - MINUTE)
-    before = overview.sums(hub, company.tenant_id)
-    story.voicemail(now() - MINUTE)
+def test_a_small_company_has_everything_counted_at_once(visitor: Visitor, story: Story) -> None:
+    """Each page shows what is so now."""
+    seen = []
+    for _ in range(2):
+        story.voicemail(now() - MINUTE)
+        seen.append(visitor.page("/").text)
 
-    assert (before.events, before.is_ok) == (1, True)
-    assert overview.sums(hub, company.tenant_id) == before
-    assert overview.sums(hub, new_company(hub).tenant_id).events == 0
-    hub.redis.delete(f"sums:{company.tenant_id}")
-    assert overview.sums(hub, company.tenant_id).events == 2
+    assert "1 event," in seen[0]
+    assert "2 events," in seen[1]
+    assert not any("being counted" in text for text in seen)
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts as many voicemails is one."""
+    monkeypatch.setattr(remembered, "MANY", 0)
+
+
+@pytest.mark.usefixtures("many")
+def test_a_page_of_many_voicemails_asks_for_its_figures_behind(
+    hub: Hub, visitor: Visitor, story: Story
+) -> None:
+    """It is answered without them, says so, and is told where to get each; without scripts there is a link."""
+    story.voicemail(now() - MINUTE, to=(story.connection("salesforce"), "Task"), closed=MINUTE)
+
+    page = visitor.page("/?days=7")
+    parts = [one["hx-get"] for _, one in page.elements if one.get("hx-trigger") == "load"]
+    waited = visitor.page("/?days=7&wait=1").text
+
+    assert parts == ["/overview/became", "/overview/volumes?days=7", "/overview/sums"]
+    assert "The voicemails of these 7 days are being counted" in page.text
+    assert "The sums are being counted" in page.text
+    assert [one["href"] for tag, one in page.elements if tag == "a" and "wait=1" in one["href"]]
+    assert "being counted" not in waited
+    assert "1 event, 1 planned action, 1 delivered: all accounted for" in waited
+
+
+@pytest.mark.usefixtures("many")
+def test_what_was_counted_is_shown_until_it_is_counted_anew(
+    hub: Hub, visitor: Visitor, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fresh figures are not asked for again; old ones stand there with their age, and are asked for."""
+    story.voicemail(now() - MINUTE)
+    counted = [visitor.page(path).text for path in ("/overview/volumes", "/overview/sums")]
+    story.voicemail(now() - MINUTE)
+    fresh = visitor.page("/")
+    clock.use(lambda: time.time() + 120)
+    try:
+        old = visitor.page("/")
+        anew = visitor.page("/overview/sums").text
+    finally:
+        clock.use(time.time)
+
+    assert "1 event," in counted[1]
+    assert "1 event," in fresh.text
+    assert "/overview/sums" not in str(fresh.elements)
+    assert "1 event," in old.text
+    assert "/overview/sums" in str(old.elements)
+    assert "all accounted for 2 min ago" in old.text
+    assert "2 events," in anew
+
+
+@pytest.mark.usefixtures("many")
+def test_sums_of_another_company_are_its_own(app: Flask, hub: Hub, story: Story) -> None:
+    """What is kept is kept by company."""
+    story.voicemail(now() - MINUTE)
+    ledger_sums.sums(hub, story.company.tenant_id, how="behind")
+
+    other = ledger_sums.sums(hub, new_company(hub).tenant_id, how="behind")
+
+    assert other.value.events == 0
+
+
+@pytest.mark.usefixtures("many")
+def test_without_redis_figures_are_counted_and_not_kept(
+    hub: Hub, company: Company, story: Story
+) -> None:
+    """The page says that they are being counted, and the request behind it counts."""
+    story.voicemail(now() - MINUTE)
+    away = replace(hub, redis=redis.Redis(port=9))
+
+    assert ledger_sums.sums(away, company.tenant_id, how="kept") == Shown(None, is_due=True)
+    assert ledger_sums.sums(away, company.tenant_id, how="behind").value.events == 1
