@@ -19,7 +19,7 @@ from hub.alerts import outbox, outside
 from hub.alerts.words import CHOOSABLE
 from hub.context import Hub
 from hub.db import audit
-from hub.db.alerts import AlertSending, WebhookEndpoint
+from hub.db.alerts import AlertSending, SendingState, WebhookEndpoint
 from hub.db.base import new_id, now
 from hub.db.tenancy import TenantSession
 from hub.db.tenants import Tenant
@@ -183,6 +183,37 @@ def test(hub: Hub, tenant_id: str, endpoint_id: str, *, actor: str) -> AlertSend
         ).one()
         audit.record(session, actor=actor, action="webhook.tested", target=endpoint_id)
     return sending
+
+
+def send_again(
+    hub: Hub, tenant_id: str, endpoint_id: str, sending_id: str, *, actor: str
+) -> AlertSending:
+    """Try a line of an endpoint's log now, whatever came of it; it carries the same ``webhook-id`` as before.
+
+    Raises UnknownEndpoint, also for a line that it does not have, and WrongEndpoint for an endpoint that is turned
+    off and for a line that is on its way.
+    """
+    with hub.tenant(tenant_id) as session:
+        endpoint = one(session, endpoint_id)
+        row = session.scalars(
+            select(AlertSending)
+            .where(AlertSending.id == sending_id, AlertSending.endpoint_id == endpoint_id)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            raise UnknownEndpoint("There is no such line in the log.")
+        if endpoint.disabled_at is not None:
+            raise WrongEndpoint("This webhook is turned off. Turn it on first.")
+        is_open = row.state == SendingState.WAITING.value
+        if is_open and row.attempts > len(row.tries):
+            raise WrongEndpoint("It is on its way just now.")
+        row.state, row.due_at, row.settled_at = SendingState.WAITING.value, now(), None
+        session.flush()
+        facts = {"sending": sending_id, "alert": row.alert_id}
+        audit.record(
+            session, actor=actor, action="webhook.sent_again", target=endpoint_id, facts=facts
+        )
+    return row
 
 
 def secrets(hub: Hub, row: WebhookEndpoint, at: datetime) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -32,12 +33,32 @@ class News:
     sendings: tuple[AlertSending, ...]
 
 
+#: What of a webhook's log a person may look at: state to word.
+_STATES = {"": "All", "failed": "Failed", "waiting": "Waiting", "sent": "Arrived"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One try of a sending, and the words of what came of it."""
+
+    at: datetime
+    words: str
+    ms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a webhook's log."""
+    """A line of a webhook's log with its tries, the latest first, and what is sent, as JSON."""
 
     sending: AlertSending
     alert: Alert
+    tries: tuple[Tried, ...]
+    payload: str
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is being sent this moment."""
+        return self.sending.state == "waiting" and self.sending.attempts > len(self.tries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,26 +181,71 @@ def one(webhook_id: str) -> ResponseReturnValue:
 
 
 def _one(row: WebhookEndpoint, typed: Typed) -> str:
-    with the_hub().tenant(row.tenant_id) as session:
-        found: Sequence[tuple[AlertSending, Alert]] = [
-            (sending, alert)
-            for sending, alert in session.execute(
-                select(AlertSending, Alert)
-                .join(Alert, Alert.id == AlertSending.alert_id)
-                .where(AlertSending.endpoint_id == row.id)
-                .order_by(AlertSending.id.desc())
-                .limit(_SHOWN)
-            )
-        ]
+    hub, state = the_hub(), request.args.get("state", "")
+    state = state if state in _STATES else ""
+    wanted = (
+        select(AlertSending, Alert, Connection)
+        .join(Alert, Alert.id == AlertSending.alert_id)
+        .outerjoin(Connection, Connection.id == Alert.connection_id)
+        .where(AlertSending.endpoint_id == row.id)
+        .order_by(AlertSending.id.desc())
+        .limit(_SHOWN)
+    )
+    with hub.tenant(row.tenant_id) as session:
+        slug = session.scalars(select(Tenant.slug).where(Tenant.id == row.tenant_id)).one()
+        found = session.execute(
+            wanted.where(AlertSending.state == state) if state else wanted
+        ).all()
+        session.expunge_all()
     return render_template(
         "notifications/one.html",
         row=row,
         host=endpoints.host(row.url),
         has_old_secret=row.previous_until is not None and row.previous_until > now(),
-        log=[Line(sending, alert) for sending, alert in found],
+        log=[_line(sending, alert, about, slug) for sending, alert, about in found],
+        state=state,
+        states=_STATES,
+        most=_SHOWN,
         typed=typed,
         types=words.CHOOSABLE,
     )
+
+
+def _line(sending: AlertSending, alert: Alert, about: Connection | None, slug: str) -> Line:
+    tries = [
+        Tried(
+            datetime.fromisoformat(one["at"]),
+            one["problem"] or (f"It answered {one['status']}." if one["status"] else "Arrived."),
+            one["ms"],
+        )
+        for one in reversed(sending.tries)
+    ]
+    payload = words.payload(
+        alert,
+        outbox.about(about),
+        tenant=slug,
+        connector=about.connector if about else None,
+        base_url=the_hub().settings.base_url,
+    )
+    return Line(sending, alert, tuple(tries), json.dumps(payload, ensure_ascii=False, indent=2))
+
+
+@pages.post("/webhooks/<webhook_id>/again")
+@needs(Role.ADMIN)
+def send_again(webhook_id: str) -> ResponseReturnValue:
+    """Send a line of the log again, now."""
+    me, row = viewer(), _find(webhook_id)
+    try:
+        endpoints.send_again(
+            the_hub(), me.tenant_id, row.id, request.form.get("sending", ""), actor=me.actor
+        )
+    except endpoints.UnknownEndpoint:
+        abort(404)
+    except endpoints.WrongEndpoint as err:
+        flash(str(err), "error")
+    else:
+        flash("It is on its way again. What comes of it stands in the log below.")
+    return _to(webhook_id)
 
 
 @pages.post("/webhooks/<webhook_id>")

@@ -108,6 +108,31 @@ def test_a_test_stands_in_the_log(visitor: Visitor, hub: Hub, company: Company) 
     assert len(received.calls) == 1
 
 
+def test_a_line_of_the_log_is_sent_again(visitor: Visitor, hub: Hub, company: Company) -> None:
+    """Each try and what is sent stand in the log; a line goes out again at once, as the same message."""
+    with receiver() as received:
+        add(visitor, received.url)
+        where = f"/notifications/webhooks/{kept(hub, company).id}"
+        visitor.post(f"{where}/test")
+        received.answers.append(503)
+        send_due(hub, now())
+        form = next(one for one in visitor.page(where).forms if one["action"].endswith("/again"))
+        assert visitor.post(form["action"], form["fields"]).status_code == 303
+        send_due(hub, now())
+
+    text = visitor.page(where).text
+    (message,) = {call.headers["webhook-id"] for call in received.calls}
+    assert message in text
+    assert len(received.calls) == 2
+    assert "It answered 204." in text
+    assert "It answered 503." in text
+    assert '"type": "test"' in text
+    assert "Nothing of this kind" in visitor.page(f"{where}?state=failed").text
+    assert visitor.post(f"{where}/again", {"sending": "snd_unknown"}).status_code == 404
+    visitor.post(f"{where}/switch")
+    assert "Send again" not in visitor.page(where).text
+
+
 def test_off_and_on_and_away(visitor: Visitor, hub: Hub, company: Company) -> None:
     """Turned off it says why and offers no test; removing is asked first."""
     add(visitor)
