@@ -109,9 +109,13 @@ async def _beat(context: Context) -> None:
 async def _stop(context: Context) -> None:
     context.is_stopping.set()
     context.is_closing.set()
-    finishing = [task for task in context.tasks if task.get_name().startswith("finish ")]
-    if finishing:
-        await asyncio.wait(finishing, timeout=_LAST_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_S):
+            # The end of a call from a browser begins when its socket is closed, and then makes the event.
+            while finishing := [
+                one for one in context.tasks if one.get_name().startswith("finish ")
+            ]:
+                await asyncio.wait(finishing)
     for task in list(context.tasks):
         task.cancel()
     await asyncio.gather(*context.tasks, return_exceptions=True)

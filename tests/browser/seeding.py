@@ -264,7 +264,7 @@ def event(call: dict[str, Any], minutes_ago: float) -> Event:
 def seed(hub: Hub, salesforce: Sandbox, hubspot: Sandbox) -> Seeded:
     """Make the company and let its morning happen."""
     company = new_company(hub, timezone="America/Los_Angeles")
-    email = _name_people(hub, company)
+    email = name_people(hub, company)
     unspent(hub)
     first = connect(hub, company, salesforce)
     second = connect(hub, company, hubspot)
@@ -287,7 +287,8 @@ def seed(hub: Hub, salesforce: Sandbox, hubspot: Sandbox) -> Seeded:
     )
 
 
-def _name_people(hub: Hub, company: Company) -> str:
+def name_people(hub: Hub, company: Company) -> str:
+    """Give the owner an address and a password, and a seat in another company; gives the address."""
     email = f"robin-{company.person_id[-6:]}@harbor.example"
     with hub.everyone("a test names its people") as session:
         person = session.scalars(select(Person).where(Person.id == company.person_id)).one()

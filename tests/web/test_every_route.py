@@ -31,6 +31,7 @@ IDS = {
     "key_id",
     "sign_in_id",
     "person_id",
+    "call_id",
 }
 
 
@@ -63,6 +64,7 @@ def things(connected: Connected) -> dict[str, str]:
     return {
         "view_id": view_id,
         "event_id": accepted.id,
+        "call_id": "WB" + "0" * 32,
         "delivery_id": delivery_id,
         "connection_id": connected.connection.id,
         "mapping_id": mapping_id,
