@@ -18,7 +18,7 @@ import structlog
 
 from voice import clock, dialogue, finish, twiml, wording
 from voice.context import Context
-from voice.conversation import opening_acts, public
+from voice.conversation import VOICE_FAILED, opening_acts, public
 from voice.dialogue.types import KnownCaller
 from voice.hub_api import HubError
 from voice.line import gather_record
@@ -154,7 +154,8 @@ async def connected(context: Context, session: CallSession, form: Form) -> str:
         return transfer(context, session)
     if after == "message":
         return gather_record.message(context, session, "leave_message")
-    _dropped(context, session, form)
+    if session.news != VOICE_FAILED:
+        _dropped(context, session, form)
     return await go_on(context, session)
 
 

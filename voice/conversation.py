@@ -14,6 +14,8 @@ from voice.wording import text_of
 
 #: Tools that ask for tools are stopped somewhere.
 _MOST_TOOLS = 8
+#: News of a session whose line's voice was not heard any more.
+VOICE_FAILED = "voice_failed"
 
 
 def opening_acts(session: CallSession) -> tuple[Act, ...]:
@@ -28,6 +30,14 @@ def public(known: KnownCaller | None, profile: Profile) -> KnownCaller | None:
     if known is None or not profile.is_phi:
         return known
     return KnownCaller(language=known.language, calls=known.calls)
+
+
+def unheard(session: CallSession) -> str:
+    """Give what the agent said last as far as it was not heard; nothing where the caller has spoken since."""
+    last = session.turns[-1] if session.turns else None
+    if last is None or last.voice is not Voice.AGENT or last.heard is None:
+        return ""
+    return last.text.removeprefix(last.heard).strip()
 
 
 class Conversation:

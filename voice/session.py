@@ -112,7 +112,7 @@ class CallSession:
     after: str | None = None
     #: Whom ``transfer`` rings.
     transfer_to: str | None = None
-    #: What has happened since the socket before, for the next one to tell: ``transfer_failed``.
+    #: What has happened since the socket before, for the next one to tell: ``transfer_failed``, ``voice_failed``.
     news: str | None = None
     #: The line's usual voice failed at Twilio; another provider's is used.
     is_voice_replaced: bool = False

@@ -16,7 +16,7 @@ from voice.context import Context
 from voice.line import relay_messages as messages
 from voice.line.relay_call import RelayCall
 from voice.line.sockets import Socket, first
-from voice.session import CallSession
+from voice.session import CallSession, Voice
 
 _LOG = structlog.get_logger(module=__name__)
 _SETUP_S = 10.0
@@ -31,7 +31,8 @@ async def serve(websocket: Socket, context: Context) -> None:
         await websocket.close(_POLICY, "unknown call")
         return
     owner = secrets.token_hex(8)
-    is_resumed = session.owner is not None or bool(session.turns)
+    # Twilio has greeted where nothing was said before (calls.greeting).
+    is_resumed = any(turn.voice is Voice.AGENT for turn in session.turns)
     lost = context.store.hold(session, owner)
     await context.store.save(session)
     relay = RelayCall(websocket, context, session)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from voice import languages, recording, twiml, wording
 from voice.context import Context
-from voice.conversation import Conversation, opening_acts
+from voice.conversation import VOICE_FAILED, Conversation, opening_acts, unheard
 from voice.dialogue.types import (
     Act,
     End,
@@ -22,6 +22,7 @@ from voice.dialogue.types import (
     Say,
     Silent,
     SpeakIn,
+    Stage,
     TakeMessage,
     ToolDone,
     Transfer,
@@ -41,6 +42,9 @@ async def begin(context: Context, session: CallSession) -> str:
     news, session.news = session.news, None
     if news == "transfer_failed":
         return await _document(context, talk, talk.take(ToolDone("transfer", {}, None)).acts)
+    if news == VOICE_FAILED and (rest := unheard(session)):
+        following = End() if session.talk.stage is Stage.OVER else Listen()
+        return await _document(context, talk, (Say(text=rest, is_fixed=True), following))
     if session.turns:
         last: tuple[Act, ...] = (*session.talk.last, Listen())
         return await _document(context, talk, last)

@@ -14,7 +14,7 @@ import structlog
 
 from voice import calls, clock, languages, recording, turns, wording
 from voice.context import Context
-from voice.conversation import Conversation, opening_acts
+from voice.conversation import VOICE_FAILED, Conversation, opening_acts, unheard
 from voice.dialogue.types import (
     Act,
     End,
@@ -47,6 +47,8 @@ _MOST_KEYS = 32
 _LOOK_S = 0.25
 #: Twilio closes the socket when it is asked to end; after this we do.
 _CLOSE_S = 10.0
+#: A voice has failed: an answer that is still being made gets so long to be whole.
+_FINISH_S = 2.0
 #: When stalls have cost a caller so much, a person is better than another try.
 _PATIENCE_S = 6.0
 
@@ -93,6 +95,9 @@ class RelayCall:
         news, session.news = session.news, None
         if news == "transfer_failed":
             self._start(self._answer(ToolDone("transfer", {}, None)))
+        elif news == VOICE_FAILED and (rest := unheard(session)):
+            again = Say(text=rest, is_fixed=True, is_interruptible=not session.talk.emergency)
+            self._start(self._do(self._speaker.begin(), (again, Listen())))
         elif is_resumed:
             self._start(self._resume())
         else:
@@ -229,9 +234,23 @@ class RelayCall:
         if session.is_voice_replaced:
             session.failed_lines.append(session.line.value)
         session.is_voice_replaced = True
+        await self._fall_silent()
+        if self._has_left:
+            return
+        # Whoever rings or records next needs no words of ours; a goodbye is said by the next voice.
+        following = session.after if session.after in {"transfer", "message"} else None
+        session.after, session.news = following, VOICE_FAILED
         await self._context.store.save(session)
-        await self._websocket.send(messages.end(None))
+        await self._websocket.send(messages.end(following))
         self._has_left = True
+
+    async def _fall_silent(self) -> None:
+        """Let what is being said be written down to its end, for the next voice to say it."""
+        if self._turn and not self._turn.done():
+            await asyncio.wait({self._turn}, timeout=_FINISH_S)
+        await self._cancel()
+        self._timers.stop("silence")
+        self._speaker.failed()
 
     async def _answer(
         self, given: Input, *, asked_at: float | None = None, waited_s: float = 0.0

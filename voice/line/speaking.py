@@ -7,6 +7,7 @@ sent, and what was sent of it is cut to what the caller heard.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from voice import clock, languages, turns, twiml
@@ -19,6 +20,8 @@ _FILLERS = 3
 _LOOK_S, _MOST_LOOKS = 0.1, 900
 #: Twilio may never tell that the agent has stopped; what was sent is spoken at some time.
 _SLACK_S = 4.0
+
+_SENTENCE_END = re.compile(r"[.!?…؟।።]+[\"'”»)]*\s+|[。！？]+[」』]*")
 
 Send = Callable[[str], Awaitable[None]]
 
@@ -122,6 +125,19 @@ class Speaker:
         self._is_audio_due = False
         return cut
 
+    def failed(self) -> None:
+        """The voice has failed: the sentence that it failed in, and all after it, count as not heard."""
+        turn, has_begun = self._turn, self._is_begun
+        cut = self.floor.interrupt(clock.elapsed())
+        self._turn = None
+        self._is_audio_due = False
+        if turn is None:
+            return
+        turn.heard = _before_last_sentence(cut.heard) if has_begun else ""
+        if not turn.heard and turn is self._talk.session.turns[0]:
+            # Nothing was heard at all: the call begins anew.
+            self._talk.session.turns.remove(turn)
+
     def waited(self, seconds: float) -> None:
         """Note time that was spent waiting for somebody else, which is not our own."""
         self._waited_s += seconds
@@ -182,3 +198,9 @@ class Speaker:
         self._is_token_due = False
         took = clock.elapsed() - self._asked_at
         self._talk.answered(took, max(0.0, took - self._waited_s))
+
+
+def _before_last_sentence(text: str) -> str:
+    """Leave out the sentence that a text ends in, or ends with."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() < len(text)]
+    return text[: ends[-1]].rstrip() if ends else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.voice.service.world import NUMBER, profile_of, text_of, world
 from voice.sandbox import virtual
 from voice.sandbox.twilio.caller import HangUp, Press, Speak, Wait
@@ -222,3 +224,52 @@ def test_both_sides_are_recorded_where_the_tenant_records(redis_url, tmp_path):
 
     assert [one.channels for one in session.recordings] == [2]
     assert session.recording_sid == session.recordings[0].sid
+
+
+@pytest.mark.parametrize(
+    ("spoken_well", "repeated"),
+    [
+        (1, "Is the number you are calling from the best one to reach you?"),
+        (4, "Thank you. I've noted your number and I'll pass your message on. Goodbye."),
+    ],
+    ids=["question", "goodbye"],
+)
+def test_what_a_failed_voice_should_have_said_is_said_by_another(
+    redis_url, tmp_path, spoken_well, repeated
+):
+    """Once, word for word, by another provider's voice, which then keeps the call."""
+    report, session, _ = held(
+        redis_url,
+        tmp_path,
+        Speak("This is Dana Whitfield, my kitchen tap is leaking."),
+        *(Speak(answer) for answer in ("Yes, this number.", "No.", "No, that's all.")),
+        faults=[{"at": "twilio.relay.voice", "do": "error", "after": spoken_well}],
+    )
+    voices = {one.voice for one in report.heard[:spoken_well]}
+
+    assert [one.text for one in report.heard].count(repeated) == 1
+    assert report.heard[spoken_well].text == repeated
+    assert len(voices) == 1
+    assert not voices & {one.voice for one in report.heard[spoken_well:]}
+    assert session.fallbacks == ["relay:voice"]
+    assert session.talk.slots["number"] == "+14155550132"
+    assert report.heard[-1].text.endswith("Goodbye.")
+
+
+def test_a_voice_that_fails_within_the_models_words_costs_no_sentence(redis_url, tmp_path):
+    """What the model was still saying is heard from the beginning of its sentence."""
+    report, session, _ = held(
+        redis_url,
+        tmp_path,
+        Speak("This is Dana Whitfield, my kitchen tap is leaking."),
+        Speak("Yes, this number."),
+        HangUp(),
+        has_model=True,
+        faults=[{"at": "twilio.relay.voice", "do": "error", "after": 6}],
+    )
+    asked = "number you are calling from the best one to reach you?"
+
+    assert session.fallbacks == ["relay:voice"]
+    assert text_of(report).count("the best one to reach you?") == 1
+    assert any(asked in one.text for one in report.heard)
+    assert "say that again" not in text_of(report)

@@ -23,6 +23,7 @@ PLACES: Mapping[str, str] = {
     "twilio.webhook": "a request for TwiML: refuse, duplicate (for_s later), stall (its answer, for_s)",
     "twilio.callback": "a callback: stop (lost), stall (late), duplicate",
     "twilio.relay.connect": "the opening of a ConversationRelay socket: refuse",
+    "twilio.relay.voice": "a text to be spoken: error (this session's voice is not heard any more)",
     "twilio.relay": "a message to the application: disconnect, stall, malformed, duplicate",
     "twilio.media.connect": "the opening of a media socket: refuse",
     "twilio.media": "a frame to the application: disconnect, stall, malformed, duplicate",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Send = Callable[[dict[str, Any]], None]
 
+#: The error of a voice that cannot be had; the session goes on, and what is to be spoken is not heard.
+# Source: https://www.twilio.com/docs/api/errors/64111 (2026-11-30)
+_VOICE_FAILED = 64111
 #: How long half a word waits for its other half [not documented; our assumption].
 _HALF_WORD_S = 0.5
 
@@ -68,6 +71,7 @@ class RelayMouth:
         self._heard: list[Heard] = []
         self._current: Utterance | None = None
         self._open: Heard | None = None
+        self._is_voice_gone = False
         self._interrupted_by: Said | None = None
         self._interrupted_at = 0.0
         self._player = asyncio.create_task(self._play_all())
@@ -209,11 +213,19 @@ class RelayMouth:
             return
         language = utterance.language or self._language
         rate = self._call.habits.pace.seconds("x", language)
-        if utterance.text.strip():
+        if utterance.text.strip() and self._has_voice():
             self._open_for(language, "relay")
             await self._speak(utterance.text, rate)
             if "tokens-played" in self._events:
                 self._send({"type": "info", "name": "tokensPlayed", "value": utterance.text})
+
+    def _has_voice(self) -> bool:
+        if not self._is_voice_gone and self._call.faults.take("twilio.relay.voice"):
+            self._is_voice_gone = True
+            why = f"Error {_VOICE_FAILED}: Text-to-Speech request failed"
+            self._call.problem(_VOICE_FAILED, why)
+            self._send({"type": "error", "description": why})
+        return not self._is_voice_gone
 
     async def _speak(self, text: str, seconds_a_word: float) -> None:
         for piece in speech.pieces(text):
