@@ -31,9 +31,12 @@ from sqlalchemy import select
 
 from hub.context import Hub
 from hub.db import audit
+from hub.db.tenancy import TenantSession
 from hub.db.tenants import Tenant
 
 _KEY: Final = "voice"
+#: What the audit log calls a change of these settings.
+CHANGED: Final = "voice.settings_changed"
 #: BCP 47: language, script, region and variants; what speech services take is of this form.
 _LANGUAGE: Final = re.compile(
     r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-[A-Za-z0-9]{5,8})*\Z"
@@ -294,6 +297,12 @@ def voice_settings(hub: Hub, tenant_id: str) -> Kept:
     return Kept.of(found)
 
 
+def last_change(session: TenantSession) -> audit.AuditRow | None:
+    """Give who changed the settings last, and when."""
+    query = select(audit.AuditRow).where(audit.AuditRow.action == CHANGED)
+    return session.scalars(query.order_by(audit.AuditRow.number.desc()).limit(1)).first()
+
+
 def save(
     hub: Hub, tenant_id: str, wanted: VoiceSettings, *, revision: str | None, actor: str
 ) -> Kept:
@@ -317,7 +326,7 @@ def save(
             audit.record(
                 session,
                 actor=actor,
-                action="voice.settings_changed",
+                action=CHANGED,
                 target=tenant_id,
                 facts={"settings": changed},
             )

@@ -209,6 +209,14 @@ def named(session: TenantSession, actors: Iterable[str | None]) -> dict[str, str
     return {f"person:{person_id}": name or email for person_id, name, email in rows}
 
 
+def called(session: TenantSession, actor: str) -> str:
+    """Name one actor: a person, a program, or whoever has the machine's command line."""
+    kinds = {"key": "A program", "command": "The command line", "voice": "The voice service"}
+    return named(session, [actor]).get(actor) or kinds.get(
+        actor.split(":", maxsplit=1)[0], "Somebody else"
+    )
+
+
 def note_listed(hub: Hub, me: Viewer, voicemails: Iterable[Voicemail]) -> None:
     """Write down who saw the summaries of which voicemails, for tenants with health data."""
     seen = list(dict.fromkeys(one.row.id for one in voicemails if one.is_readable))

@@ -21,6 +21,7 @@ from hub.voice import trial
 from hub.voice.settings import Kept, Outdated, Rubric, RubricLine, save, voice_settings
 from hub.web import reading
 from hub.web.reading import Voicemail
+from hub.web.telephone import changed_by
 from hub.web.viewer import needs, the_hub, viewer
 from mappings.presets import VERTICALS
 
@@ -180,8 +181,8 @@ def _saved(
     if kept.revision != sheet.revision and theirs != sheet.base:
         rows = _shown(kept, usual).rubric
         sheet.base, sheet.revision = theirs, kept.revision
-        page = _page(sheet, usual, is_unsaved=True, differences=differences(rows, sheet.rubric))
-        return page, 409
+        found = differences(rows, sheet.rubric)
+        return _page(sheet, usual, is_unsaved=True, differences=found, **changed_by()), 409
     wanted = None if _is_usual(sheet, usual) else rubric
     settings = kept.settings.model_copy(update={"rubric": wanted})
     try:

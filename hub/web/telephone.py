@@ -15,9 +15,11 @@ from hub.voice.settings import (
     DAYS,
     Outdated,
     VoiceSettings,
+    last_change,
     save,
     voice_settings,
 )
+from hub.web import reading
 from hub.web import telephone_words as say
 from hub.web.connection_settings import DAYS as DAY_NAMES
 from hub.web.telephone_form import Merged, Sheet, checked, merge, shown, typed
@@ -95,7 +97,16 @@ def _saved_after(sheet: Sheet, theirs: VoiceSettings, revision: str) -> Response
         told = [say.MEMBERS[name] for name in both.theirs]
         return _saved(fresh, settings, theirs, revision, beside=told)
     fresh.rows = _rows_of(both, sheet)
-    return _page(fresh, clashes=both.clashes, is_unsaved=True), 409
+    return _page(fresh, clashes=both.clashes, is_unsaved=True, **changed_by()), 409
+
+
+def changed_by() -> dict[str, Any]:
+    """Name who changed the settings last, and when, for who comes with an older form."""
+    with the_hub().tenant(viewer().tenant_id) as session:
+        row = last_change(session)
+        if row is None:
+            return {"who_changed": "Somebody else", "changed_at": None}
+        return {"who_changed": reading.called(session, row.actor), "changed_at": row.at}
 
 
 def _rows_of(both: Merged, sheet: Sheet) -> list[dict[str, Any]]:
@@ -117,6 +128,7 @@ def _saved(
     doomed = _doomed(settings, before)
     if doomed and request.form.get("sure") != str(settings.retention_days):
         return _page(sheet, doomed=doomed, is_unsaved=True), 422
+    who = changed_by()["who_changed"] if beside else ""
     try:
         save(the_hub(), me.tenant_id, settings, revision=revision, actor=me.actor)
     except Outdated:
@@ -124,7 +136,7 @@ def _saved(
         return _saved_after(sheet, kept.settings, kept.revision)
     flash("Saved. It holds for calls from now on.")
     if beside:
-        flash(f"Somebody else had changed meanwhile, and it stays: {', '.join(beside)}.")
+        flash(f"{who} had changed meanwhile, and it stays: {', '.join(beside)}.")
     return redirect(url_for(".show"), 303)
 
 

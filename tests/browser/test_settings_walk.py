@@ -85,7 +85,7 @@ def test_telephone(browser: webdriver.Chrome, site: Site, seeded: Seeded) -> Non
     )
     type_into(browser, "staff.transfer_to", "+14155550101")
     press(browser, "Save")
-    see(browser, "Somebody else has saved these settings")
+    see(browser, "The command line has saved these settings")
     see(browser, "Theirs.")
     check(browser, "settings-telephone-clash")
     press(browser, "Save")

@@ -135,13 +135,13 @@ def test_two_editors_lose_nothing(visitor: Visitor, hub: Hub, company: Company) 
     """What they changed apart is saved together; what both changed is shown, and decided by a person."""
     page = visitor.client.get(WHERE).text
     other = VoiceSettings(greetings={"en-US": "Theirs."}, retention_days=10)
-    save(hub, company.tenant_id, other, revision=None, actor="command")
+    save(hub, company.tenant_id, other, revision=None, actor="key:key_1")
 
     def stale(**changed):
         return visitor.client.post(WHERE, data=fields(page, "telephone", **changed))
 
     apart = stale(persona__name="Ida")
-    kept = saved(hub, company)
+    kept, told = saved(hub, company), visitor.page(WHERE).text
     clash = stale(lang__0__greeting="Mine.")
 
     assert apart.status_code == 303
@@ -151,6 +151,8 @@ def test_two_editors_lose_nothing(visitor: Visitor, hub: Hub, company: Company) 
         10,
     )
     assert clash.status_code == 409
+    assert "Robin Lake</bdi> has saved these settings" in clash.text  # with what they changed apart
+    assert "A program had changed meanwhile" in told
     assert "Theirs." in clash.text
     assert "Mine.</textarea>" in clash.text
     assert 'id="persona.name" name="persona.name" type="text" value="Ida"' in clash.text
@@ -328,6 +330,7 @@ def test_two_editors_of_a_rubric(visitor: Visitor, hub: Hub, company: Company) -
 
     assert (first.status_code, second.status_code) == (303, 409)
     assert "has 50 points there, 60 here" in second.text
+    assert "Robin Lake</bdi> has saved another rubric" in second.text
     assert saved(hub, company).offers_times
     assert saved(hub, company).rubric.lines[0].points == 50
 
