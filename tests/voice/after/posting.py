@@ -1,7 +1,7 @@
 """A process that gives a call to the hub and dies at a chosen point.
 
-``python -m tests.voice.after.posting FOLDER URL TOKEN POINT``. Points: ``within_write``, ``after_write`` (it is on
-disk), ``before_answer`` (sent, nothing read), ``before_removal`` (the answer was read), ``never``.
+Points: ``within_write``, ``after_write`` (it is on disk), ``before_answer`` (sent, nothing read), ``before_removal``
+(the answer was read), ``never``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import sys
 from pathlib import Path
 
@@ -22,8 +23,12 @@ def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(folder, url, token, point):
-    """Put the call and post it."""
+def post(folder, url, token, point):
+    """Put the call and post it; what a process of its own runs."""
+    asyncio.run(_post(folder, url, token, point))
+
+
+async def _post(folder, url, token, point):
     context = context_for(Path(folder), url)
     context.hub = HubApi(url, token)
     spool = outbox.spool_of(context)
@@ -38,7 +43,3 @@ async def main(folder, url, token, point):
         Spool.taken = _die
     if not await outbox.post_now(context, "CA" + "7" * 32):
         sys.exit(3)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

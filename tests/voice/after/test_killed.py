@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -14,8 +13,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from hub.app import create_app
 from hub.db.events import StoredEvent
 from tests.api.calling import program
+from tests.voice.after import posting as posting_process
 
 CALL = "CA" + "7" * 32
+#: Processes of their own, forked from one that has imported everything once.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.voice.after.posting"])
 
 
 class _Quiet(WSGIRequestHandler):
@@ -24,7 +27,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @pytest.fixture
-def posting(hub, company, tmp_path, root):
+def posting(hub, company, tmp_path):
     """Serve a real hub, and give a way to run the posting process that dies at a point."""
     app = create_app(hub)
     key = program(app, hub, company.tenant_id).key.secret
@@ -32,13 +35,11 @@ def posting(hub, company, tmp_path, root):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def run(point):
-        words = [str(tmp_path), f"http://127.0.0.1:{server.port}", key, point]
-        return subprocess.run(
-            [sys.executable, "-m", "tests.voice.after.posting", *words],
-            cwd=root,
-            check=False,
-            timeout=60,
-        ).returncode
+        words = (str(tmp_path), f"http://127.0.0.1:{server.port}", key, point)
+        process = _PROCESSES.Process(target=posting_process.post, args=words)
+        process.start()
+        process.join(60)
+        return process.exitcode
 
     yield run
     server.shutdown()
