@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import sys
-import sys
 from pathlib import Path
 
 from tests.voice.after.conftest import context_for, event_parcel
