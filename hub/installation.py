@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.db import migrate
 from hub.db.engine import engine
 from hub.processes import Program, answers
-from hub.settings import Settings
+from hub.settings import PREFIX, Settings
 
 
 def migrated(chosen: Settings) -> list[str]:
@@ -36,6 +36,12 @@ def programs(chosen: Settings) -> list[Program]:
         url = _url(chosen.voice_host, chosen.voice_port)
         found.append(Program.of("voice", "voice", is_ready=answers(f"{url}/healthz")))
     return found
+
+
+def addresses(chosen: Settings) -> dict[str, str]:
+    """Give the variables by which a voice service beside the hub finds it, and knows its pages."""
+    public = {f"{PREFIX}HUB_PUBLIC_URL": chosen.base_url} if chosen.public_url else {}
+    return {f"{PREFIX}HUB_URL": local_url(chosen), **public}
 
 
 def local_url(chosen: Settings) -> str:

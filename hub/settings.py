@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     )
     voice_public_url: str | None = Field(
         None,
-        description="The address that Twilio, and browsers of the call page, reach the voice service at",
+        description="The address that the telephone company, and browsers of the call page, reach the voice service at",
     )
     run_voice: bool = Field(
         default=False, description="Let `up` run the voice service beside the hub"

@@ -31,6 +31,8 @@ _MOST, _MOST_EACH = 50, 3
 #: Used passes are remembered for longer than any is good.
 _SPENT_S = 600.0
 _PORTS = {"http": 80, "https": 443}
+#: Names of this machine: whoever opens the hub by one of them need not know which one it calls itself.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def blueprint(context: Context) -> Blueprint:
@@ -109,7 +111,8 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
         return None
     if not parts.hostname:
         return None
-    return parts.scheme, parts.hostname, port or _PORTS.get(parts.scheme)
+    host = "localhost" if parts.hostname in _LOOPBACK else parts.hostname
+    return parts.scheme, host, port or _PORTS.get(parts.scheme)
 
 
 async def _held(context: Context, allowed: Pass) -> None:

@@ -9,13 +9,15 @@ import click
 def up() -> None:
     """Run hub, workers and sweep, with PostgreSQL and Redis of its own where no address is set.
 
-    AFTERBEEP_RUN_VOICE=1 runs the voice service, too.
+    AFTERBEEP_RUN_VOICE=1 runs the voice service, too; then "Call it in the browser" in the telephone
+    settings works at once.
 
     Migrates first, starts again what dies, and stops everything that it started on Ctrl-C or SIGTERM.
 
     \b
     Examples:
       afterbeep up
+      AFTERBEEP_RUN_VOICE=1 afterbeep up
       AFTERBEEP_DATABASE_URL=postgresql://… AFTERBEEP_REDIS_URL=redis://… afterbeep up
     """
     from hub import settings
@@ -23,7 +25,7 @@ def up() -> None:
     from hub.cli.output import say
     from hub.cli.problems import Failed
     from hub.cli.serve import listen
-    from hub.installation import local_url, migrated, programs
+    from hub.installation import addresses, migrated, programs
     from hub.processes import (
         DidNotStart,
         Stopped,
@@ -43,7 +45,7 @@ def up() -> None:
             Supervisor(services) as supervisor,
         ):
             migrated(chosen)
-            settings.export({"AFTERBEEP_HUB_URL": local_url(chosen)})
+            settings.export(addresses(chosen))
             supervisor.start(*programs(chosen))
             say(f"Afterbeep listens on {chosen.base_url} (Ctrl-C stops it).")
             supervisor.run()

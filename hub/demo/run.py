@@ -25,7 +25,8 @@ from hub.demo.report import landed, result, show
 from hub.demo.telephone import Line, Network
 from hub.demo.vendors import Vendor, variables, vendors
 from hub.embedded import Services
-from hub.installation import local_url, migrated, programs
+from hub.installation import addresses as addresses_of
+from hub.installation import migrated, programs
 from hub.processes import Supervisor
 from hub.settings import Settings, SettingsProblem
 
@@ -84,7 +85,7 @@ def start(
         chosen, services = open_servers()
         migrated(chosen)
     supervisor = stack.enter_context(Supervisor(services, log_dir=folder / "log"))
-    settings.export({f"{settings.PREFIX}HUB_URL": local_url(chosen)})
+    settings.export(addresses_of(chosen))
     with console.status("Starting hub, workers, voice and the vendors in miniature …"):
         supervisor.start(*programs(chosen), *(vendor.program for vendor in found))
     hub = open_hub(chosen)
@@ -157,6 +158,7 @@ def addresses(demo: Demo) -> None:
         ("Pages", url),
         ("API", f"{url}/docs"),
         ("Voice", demo.line.ports.voice_url),
+        ("Call it", f"{url}/settings/telephone/call"),
         *((f"{vendor.label} in miniature", vendor.url) for vendor in demo.vendors),
         ("Sign-in", f"{demo.home.email}  {demo.home.password}"),
     ]

@@ -22,6 +22,7 @@ from hub.db.telephone import SOURCE
 from hub.voice import call_pass
 from hub.voice.numbers import numbers
 from hub.web import reading
+from hub.web.telephone_words import LINES
 from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("call_page", __name__, url_prefix="/settings/telephone/call")
@@ -47,6 +48,7 @@ def show() -> ResponseReturnValue:
         voice_url=settings.voice_url,
         base_url=settings.base_url,
         numbers=numbers(the_hub(), me.tenant_id),
+        line=LINES["conversation_relay"].label,
     )
 
 

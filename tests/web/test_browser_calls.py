@@ -164,10 +164,11 @@ def test_only_admins_get_a_pass(app: Flask, hub: Hub, role: Role) -> None:
     assert answer.status_code == 403
 
 
-def called(connected: Connected, call_id: str) -> None:
-    """Let the event of a call from a browser come in."""
-    event = voicemail()
-    connected.accept(event.model_copy(update={"id": call_id, "source": "/voice"}))
+def called(connected: Connected, call_id: str) -> str:
+    """Let the event of a call from a browser come in; gives its id in the hub."""
+    event = voicemail(extra={"placed_in": "browser"})
+    [accepted] = connected.accept(event.model_copy(update={"id": call_id, "source": "/voice"}))
+    return accepted.id
 
 
 def test_what_became_of_a_call(app: Flask, hub: Hub, connected: Connected) -> None:
@@ -175,14 +176,15 @@ def test_what_became_of_a_call(app: Flask, hub: Hub, connected: Connected) -> No
     connected.publish(LEAD)
     visitor = signed_in(app, hub, connected.company)
     before = visitor.get(f"{WHERE}/{CALL}")
-    called(connected, CALL)
+    event_id = called(connected, CALL)
 
     after = visitor.get(f"{WHERE}/{CALL}")
 
     assert before.status_code == 404
     assert "Salesforce Lead" in after.text
     assert "data-moving" in after.text
-    assert "Open the voicemail" in after.text
+    assert f'href="/voicemails/{event_id}"' in after.text
+    assert "Called in the browser" in visitor.get(f"/voicemails/{event_id}").text
 
 
 def test_another_companys_call_is_not_found(app: Flask, hub: Hub, connected: Connected) -> None:
