@@ -32,10 +32,10 @@ _USUAL_DAYS = 28
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A connection, and where it stands with the limits that last a day."""
+    """A connection, and where it stands with what its vendor allows: by day, else by the scarcest of its limits."""
 
     row: Connection
-    days: tuple[LimitOutlook, ...]
+    limits: tuple[LimitOutlook, ...]
 
 
 @pages.get("/")
@@ -62,7 +62,7 @@ def show() -> ResponseReturnValue:
     reading.note_listed(hub, me, latest)
     return render_template(
         "overview/page.html",
-        accounts=[Account(row, _day_limits(row)) for row in accounts],
+        accounts=[Account(row, _limits(row)) for row in accounts],
         buckets=buckets,
         delivered=delivered or 0,
         latest=latest,
@@ -117,14 +117,20 @@ def _volumes(how: How) -> dict[str, Any]:
     }
 
 
-def _day_limits(row: Connection) -> tuple[LimitOutlook, ...]:
-    """Give the limits that last a day; () for an account that is not connected, or while Redis is away."""
+def _limits(row: Connection) -> tuple[LimitOutlook, ...]:
+    """Give the limits to show; () for an account that is not connected, or while Redis is away."""
     if row.state is Health.DISCONNECTED:
         return ()
     try:
-        return tuple(one for one in Budget(the_hub()).outlook(row) if one.kind == "day")
+        found = [one for one in Budget(the_hub()).outlook(row) if one.kind != "concurrency"]
     except redis.RedisError:
         return ()
+    days = tuple(one for one in found if one.kind == "day")
+    return days or tuple(sorted(found, key=_left)[:1])
+
+
+def _left(limit: LimitOutlook) -> float:
+    return limit.remaining / max(limit.granted, 1)
 
 
 def _midnight(timezone: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -125,6 +126,17 @@ def test_the_figures_are_drawn_week_by_week(visitor: Visitor, story: Story) -> N
         len([one for tag, one in page.elements if one.get("class") == "goal" and tag == "line"])
         == 2
     )
+
+
+def test_each_account_shows_what_its_vendor_allows(visitor: Visitor, story: Story) -> None:
+    """By day where the vendor counts days, else by the scarcest of what it counts."""
+    story.connection("salesforce")
+    story.connection("hubspot")
+
+    page = visitor.page("/")
+
+    assert "Requests today 0 of 90,000" in page.text
+    assert re.search(r"(Requests|Search), per [^0-9]*10? ?seconds? 0 of \d+", page.text)
 
 
 def test_a_column_s_parts_stand_upon_each_other() -> None:
