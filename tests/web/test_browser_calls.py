@@ -12,6 +12,7 @@ from hub.app import create_app
 from hub.context import Hub, open_hub
 from hub.db.audit import AuditRow
 from hub.db.people import Role
+from hub.installation import addresses
 from hub.settings import SettingsProblem, load
 from hub.voice import numbers
 from tests.api.speaking import new_number
@@ -92,6 +93,18 @@ def test_beside_the_hub_no_address_is_needed(hub: Hub) -> None:
     settings = load(**hub.settings.model_dump() | {"run_voice": True, "voice_port": 9123})
 
     assert settings.voice_url == "http://127.0.0.1:9123"
+
+
+def test_beside_the_hub_the_voice_service_knows_its_pages(hub: Hub) -> None:
+    """`up` and `demo` tell it where browsers reach the hub."""
+    settings = load(
+        **hub.settings.model_dump() | {"public_url": "https://hub.example", "port": 8123}
+    )
+
+    assert addresses(settings) == {
+        "AFTERBEEP_HUB_URL": "http://127.0.0.1:8123",
+        "AFTERBEEP_HUB_PUBLIC_URL": "https://hub.example",
+    }
 
 
 def test_the_microphone_stays_off_with_health_data(app: Flask, hub: Hub) -> None:

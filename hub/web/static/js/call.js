@@ -130,6 +130,7 @@ function understood(message) {
 }
 function written(slot, value, message) {
   if (slot === "number") return `${value}${message.is_number_confirmed ? "" : " (not confirmed yet)"}`;
+  if (slot === "urgency") return value.slice(0, 1).toUpperCase() + value.slice(1);
   if (slot === "sms_consent") return value === "yes" ? "Welcome" : "Not wanted";
   const moment = slot === "when" && /^\d{4}-\d\d-\d\dT/.test(value) ? new Date(value) : null;
   if (!moment || Number.isNaN(moment.getTime())) return value;
