@@ -132,9 +132,13 @@ class FormPage:
         """Give the fields of a step's object by name."""
         return self.side.named(name_of(step.object))
 
+    def given(self, step: StepForm) -> set[str]:
+        """Give the names of the fields that a step sets."""
+        return {name_of(row.name) for row in step.rows}
+
     def unmapped(self, step: StepForm) -> list[Unmapped]:
         """List the fields that a step does not set yet: required ones, then suggested ones, then the rest."""
-        given = {name_of(row.name) for row in step.rows}
+        given = self.given(step)
         suggested = self.side.suggestions.get(name_of(step.object), {})
         found = [
             Unmapped(one, suggested.get(one.name))

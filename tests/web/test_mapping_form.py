@@ -193,7 +193,8 @@ def test_account_side_shows_what_the_account_has(owner: Visitor, connected: Conn
     _, page = opened(connected, owner)
 
     assert "Last Name · text · 80 characters" in page
-    assert '<option value="LastName" data-kind="text, required">Last Name</option>' in page
+    assert '<option value="LastName" data-kind="text, required" data-mark="set already">' in page
+    assert '<option value="Title" data-kind="text">Title</option>' in page
     assert "fields of Lead not mapped" in page
     assert re.search(r"list of values · .*Hot", page)
 
