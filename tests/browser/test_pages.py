@@ -32,8 +32,13 @@ from tests.browser.conftest import Site
 from tests.browser.screens import set_size, set_theme, take
 from tests.browser.seeding import PASSWORD, Seeded, drain
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("mapping_as_it_was")]
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+#: What paper would show of the overview: the colour of its ink, how wide it is, and how high the table of a chart is.
+PRINTED = """
+return [getComputedStyle(document.querySelector("h1")).color, document.querySelector("main").offsetWidth,
+        document.querySelector(".chart table").offsetHeight]
+"""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -134,6 +139,15 @@ def test_overview(browser: webdriver.Chrome, site: Site) -> None:
     see(browser, "all accounted for")
     see(browser, "Needs a person")
     check(browser, "overview")
+
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", **dark})
+    ink, width, numbers = browser.execute_script(PRINTED)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    set_theme(browser, "light")
+    assert ink == "rgb(20, 25, 27)"
+    assert width > 1000
+    assert numbers > 100
 
 
 def test_inbox_filters_in_place(browser: webdriver.Chrome, site: Site) -> None:
@@ -549,6 +563,9 @@ def test_empty_company(browser: webdriver.Chrome, site: Site) -> None:
         browser.get(f"{site.url}/{name}")
         assert browser.find_elements(By.CSS_SELECTOR, ".empty")
         check(browser, f"empty-{name}")
+    browser.find_element(By.CSS_SELECTOR, ".menu > summary").click()
+    press(browser, "Harbor Home Services", inside=".menu")
+    see(browser, "You are looking at Harbor Home Services")
 
 
 def test_first_view_is_small(start_browser: Callable, site: Site, seeded: Seeded) -> None:
