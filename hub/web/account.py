@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -13,6 +15,34 @@ from hub.web.viewer import needs, the_hub, viewer
 
 pages = Blueprint("account", __name__, url_prefix="/settings/account")
 _LONGEST_NAME = 100
+#: How browsers and devices give themselves away in what they send, the telling ones first.
+_BROWSERS: Final = {
+    "Edg/": "Edge",
+    "OPR/": "Opera",
+    "SamsungBrowser/": "Samsung Internet",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "CriOS/": "Chrome",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}
+_DEVICES: Final = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "Mac",
+    "Linux": "Linux",
+}
+
+
+@pages.app_template_filter("browser")
+def browser(sent: str | None) -> str:
+    """Call a browser by its name and device, as people know it: ``Firefox on Windows``; else what it sent."""
+    name = next((name for mark, name in _BROWSERS.items() if mark in (sent or "")), "")
+    device = next((name for mark, name in _DEVICES.items() if mark in (sent or "")), "")
+    return f"{name} on {device}" if name and device else sent or "An unknown browser"
 
 
 @pages.get("")

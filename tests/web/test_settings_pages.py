@@ -290,6 +290,20 @@ def test_the_audit_log_is_filtered_and_paged(visitor: Visitor, hub: Hub, company
     assert "thing_0" in visitor.page(older).text
     assert "Nothing fits" in visitor.page("/settings/audit?until=2001-01-01").text
     assert "The newest rows are a whole chain" in visitor.page("/settings/audit").text
+    about = visitor.page("/settings/audit?target=thing_7")
+    assert "thing_8" not in about.text
+    assert ("input", "thing_7") in [(tag, one.get("value")) for tag, one in about.elements]
+    assert re.search(r"\d{2}:\d{2}:\d{2} UTC", about.text)
+
+
+@pytest.mark.parametrize("page", ["/notifications", "/mappings/approval", "/settings/people"])
+def test_every_page_of_the_settings_leads_to_the_others(visitor: Visitor, page: str) -> None:
+    """Whoever looks through the settings is never out of them by a press of a tab."""
+    found = visitor.page(page).elements
+    here = [one["href"] for tag, one in found if tag == "a" and one.get("aria-current") == "page"]
+
+    assert {page, "/settings"} <= set(here)
+    assert {"/settings/keys", "/settings/audit"} <= {one.get("href") for _, one in found}
 
 
 def test_a_changed_row_breaks_the_chain(visitor: Visitor, hub: Hub, company: Company) -> None:
@@ -337,15 +351,18 @@ def test_other_browsers_are_signed_out(
     with hub.tenant(company.tenant_id) as session:
         from datetime import timedelta
 
-        for agent in ("Phone", "Tablet"):
+        windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:146.0) Gecko/20100101 Firefox/146.0"
+        for agent in ("Phone", "Tablet", windows):
             people.start_sign_in(
                 session, person_id=company.person_id, lasts=timedelta(hours=1), user_agent=agent
             )
+    all_of_them = visitor.page("/settings/account").text
     send(visitor, "/settings/account", "/end")
     one_less = visitor.page("/settings/account").text
+    assert "Firefox on Windows" in all_of_them
     send(visitor, "/settings/account", "/end-others")
 
-    assert ("Phone" in one_less) != ("Tablet" in one_less)
+    assert [one in one_less for one in ("Phone", "Tablet", "Firefox")].count(False) == 1
     text = visitor.page("/settings/account").text
     assert "Phone" not in text
     assert "Tablet" not in text
