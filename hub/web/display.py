@@ -89,6 +89,17 @@ class Words:
         "vi": "Vietnamese",
         "zh": "Chinese",
     }
+    #: What a limit counts; others are shown by their name.
+    limit: Mapping[str, str] = {
+        "app_minute": "Requests of everybody by this app",
+        "concurrency": "Requests",
+        "creates": "New incidents",
+        "list_tickets": "Lists of tickets",
+        "search": "Searches",
+        "sender_ms": "Sending time, in ms",
+        "update_tickets": "Updates of tickets",
+        "user_minute": "Requests of this user",
+    }
     role: Mapping[str, str] = {
         "owner": "Owner",
         "admin": "Admin",
@@ -112,6 +123,7 @@ def add_filters(app: Flask) -> None:
         "every": every,
         "is_ahead": is_ahead,
         "lasting": lasting,
+        "limit": limit,
         "link": link,
         "moment": moment,
         "number": number,
@@ -231,6 +243,11 @@ def lasting(seconds: float | None) -> str:
         minutes, rest = divmod(round(seconds), _MINUTE_S)
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{seconds / _HOUR_S:.0f} h"
+
+
+def limit(name: str) -> str:
+    """Say what a limit of a vendor counts: ``Requests``, ``Searches``."""
+    return Words.limit.get(name, name.replace("_", " ").capitalize())
 
 
 def every(seconds: float) -> str:

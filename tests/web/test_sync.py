@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from connectors.registry import CONNECTORS, connector
 from hub.context import Hub
 from hub.db.base import new_id, now
 from hub.db.deliveries import Attempt, Delivery, State
 from hub.delivery.sync_status import sync_status
 from hub.web import sync
+from hub.web.display import limit
 from tests.conftest import new_company
 from tests.delivery.connected import LEAD, Connected, voicemail
 from tests.web.visitor import Visitor, signed_in
@@ -84,6 +86,14 @@ def test_each_object_tells_what_waits_and_what_went_wrong(connected: Connected) 
     assert abs((lead.oldest_at - due).total_seconds()) < 0.01
     assert (lead.delivered, lead.batch_size, lead.per_minute) == (4, 2.5, 4 / 60)
     assert lead.errors == {"throttled": 2}
+
+
+def test_limits_are_told_in_words() -> None:
+    """What each vendor counts has a name that people know."""
+    names = {limit(one.name) for vendor in CONNECTORS for one in connector(vendor).limits}
+
+    assert {"Requests", "Searches", "Sending time, in ms"} <= names
+    assert not {one for one in names if "minute" in one.casefold() or "_" in one}
 
 
 def test_rows_of_an_account_are_found_by_object_and_state(app: Flask, connected: Connected) -> None:
