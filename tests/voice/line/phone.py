@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,9 @@ class Phone:
         self.frame = FRAME_S
         self._socket = socket
         self._mouth = bytearray()
+        self._decoder = speech.Decoder()
+        self._understood: list[speech.Event] = []
+        self._understood_to = 0
         self._at = 0
         self._loses_marks = loses_marks
         self._reverses_marks = reverses_marks
@@ -123,8 +127,9 @@ class Phone:
 
     def heard(self) -> str:
         """Give all words that were heard, in order; of those that were cut, the first part."""
-        decoder = speech.Decoder()
-        words = decoder.feed(bytes(self.ear.heard)) + decoder.finish()
+        new, self._understood_to = self.ear.heard[self._understood_to :], len(self.ear.heard)
+        self._understood += self._decoder.feed(bytes(new))
+        words = self._understood + copy.deepcopy(self._decoder).finish()
         return " ".join(one.text.strip() for one in words if isinstance(one, speech.Word))
 
     async def send(self, event: str, **fields) -> None:

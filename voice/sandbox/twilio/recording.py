@@ -42,13 +42,10 @@ class Recording:
         """Give the file, mu-law in WAV. What was said can be read from it by :class:`voice.sandbox.speech.Decoder`."""
         tracks = self.audio or [b""]
         length = max(map(len, tracks))
-        padded = [track.ljust(length, bytes([speech.SILENCE])) for track in tracks]
-        data = (
-            padded[0]
-            if len(padded) == 1
-            else bytes(b for pair in zip(*padded, strict=True) for b in pair)
-        )
-        return _wav(data, len(padded))
+        data = bytearray(length * len(tracks))
+        for number, track in enumerate(tracks):
+            data[number :: len(tracks)] = track.ljust(length, bytes([speech.SILENCE]))
+        return _wav(bytes(data), len(tracks))
 
     def as_json(self) -> dict[str, object]:
         """Give the resource as the REST API does."""
