@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -83,12 +85,18 @@ def test_a_registration_does_not_show_its_secret() -> None:
     assert "sesame" not in repr(found)
 
 
-def test_a_list_of_users_that_was_cut_short_is_overcome(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that is not pytest's: PostgreSQL may run as a user of its own, and every pytest closes pytest's."""
+    with tempfile.TemporaryDirectory(prefix="afterbeep-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def test_a_list_of_users_that_was_cut_short_is_overcome(folder: Path) -> None:
     """A process that was killed while it wrote keeps nobody from starting the database."""
-    (tmp_path / "postgresql").mkdir(parents=True)
-    settings = load(data_dir=tmp_path, database_url=None, redis_url="redis://127.0.0.1:1")
+    settings = load(data_dir=folder, database_url=None, redis_url="redis://127.0.0.1:1")
     first = embedded.start(settings)
-    users = tmp_path / "postgresql" / ".handle_pids.json"
+    users = folder / "postgresql" / ".handle_pids.json"
     first.stop()
     users.write_text("[12", encoding="ascii")
 

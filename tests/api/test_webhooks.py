@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Flask
 
 from hub.alerts import outbox
@@ -124,8 +126,9 @@ def test_alerts_are_listed_newest_first(caller: Program, hub: Hub) -> None:
     with hub.tenant(caller.tenant_id) as session:
         row = session.get(Connection, connection_id)
         kinds = (AlertType.PAUSED, AlertType.RESUMED, AlertType.DEGRADED)
-        items = [Item(caller.tenant_id, kind, now(), {}, row) for kind in kinds]
-        outbox.write(hub, session, items, now())
+        for kind in kinds:
+            outbox.write(hub, session, [Item(caller.tenant_id, kind, now(), {}, row)], now())
+            time.sleep(0.002)  # ids of one millisecond have no order
 
     first = caller.get("/v1/alerts", limit=2).json
     second = caller.get("/v1/alerts", limit=2, cursor=first["next_cursor"]).json

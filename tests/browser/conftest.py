@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from hub.app import create_app
 from hub.context import Hub, open_hub
+from hub.db import mappings
+from hub.db.mappings import MappingVersion
 from hub.settings import load
 from tests.browser.seeding import Seeded, seed
 from tests.connectors import running
@@ -83,6 +86,29 @@ def hubspot_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def seeded(site: Site, salesforce_box: Sandbox, hubspot_box: Sandbox) -> Seeded:
     """The company with its morning behind it."""
     return seed(site.hub, salesforce_box, hubspot_box)
+
+
+@pytest.fixture
+def mapping_as_it_was(seeded: Seeded) -> Iterator[None]:
+    """What a test made of the mapping for new leads is undone by a further version, so that tests have no order."""
+    yield
+    with seeded.salesforce.hub.tenant(seeded.company.tenant_id) as session:
+        versions = session.scalars(
+            select(MappingVersion)
+            .where(MappingVersion.mapping_id == seeded.mapping_id)
+            .order_by(MappingVersion.number)
+        ).all()
+        if versions[-1].document == versions[0].document:
+            return
+        mappings.save(
+            session,
+            connection_id=seeded.salesforce.connection.id,
+            name="New leads",
+            document=versions[0].document,
+            source=versions[0].source,
+            author="command",
+            mapping_id=seeded.mapping_id,
+        )
 
 
 @pytest.fixture(scope="session")

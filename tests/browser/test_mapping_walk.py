@@ -22,7 +22,7 @@ from tests.browser.conftest import Site
 from tests.browser.seeding import Seeded
 from tests.browser.test_pages import browser, check, press, see, wait
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("mapping_as_it_was")]
 __all__ = ["browser"]
 
 

@@ -70,8 +70,6 @@ def test_seven_vendors_are_a_list_that_opens(
 def test_settings_of_an_account(browser: webdriver.Chrome, site: Site, calendar: Connected) -> None:
     """The account's calendars can be chosen; what is wrong is said beside its field; what is right is kept."""
     browser.get(f"{site.url}/connections")
-    see(browser, "No mapping writes to it yet")
-    check(browser, "connections-new")
     browser.find_element(By.CSS_SELECTOR, ".account-list h2 a").click()
     see(browser, "What you can do")
     browser.find_element(By.CSS_SELECTOR, "main a[href$='/settings']").click()
@@ -98,6 +96,8 @@ def test_settings_of_an_account(browser: webdriver.Chrome, site: Site, calendar:
 def test_the_usual_mappings_with_one_press(browser: webdriver.Chrome, site: Site) -> None:
     """What would be made is shown with what is missing; one press makes it."""
     browser.get(f"{site.url}/connections")
+    see(browser, "No mapping writes to it yet")
+    check(browser, "connections-new")
     browser.find_element(By.PARTIAL_LINK_TEXT, "Set up the usual mappings").click()
     see(browser, "Google Calendar: Appointment hold")
     see(browser, "No account keeps a record of: new lead")

@@ -405,7 +405,7 @@ def test_numbers_that_cannot_be_texted_are_refused(account, to, code):
 
 def test_stop_ends_texts_until_start(box, account):
     """Twilio keeps who has replied STOP; the row says so. START ends it."""
-    guest = "+14155550177"
+    guest = "+14155550176"
 
     def reply(body):
         document = {"from": guest, "to": DESK, "body": body}
