@@ -75,6 +75,7 @@ def voice_service(**settings: Any) -> Iterator[None]:
         config = Config()
         config.bind = [f"127.0.0.1:{settings['voice_port']}"]
         config.accesslog = config.errorlog = None
+        config.graceful_timeout = 1
         app = create_voice(load_voice(**settings))
         app.before_serving(told)
         loops.append(asyncio.get_running_loop())
