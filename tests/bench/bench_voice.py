@@ -34,7 +34,7 @@ from voice.line import conversation_relay
 from voice.line.sockets import Socket
 from voice.profile import LineKind
 from voice.sandbox import virtual
-from voice.sandbox.openai import Delays
+from voice.sandbox.openai_conversation import Delays
 from voice.sandbox.redis import running
 from voice.sandbox.twilio.caller import Action, Speak
 from voice.sandbox.twilio.habits import Habits

@@ -118,3 +118,22 @@ class Say:
             since, until = start / speech.RATE, (start + step) / speech.RATE
             text = "".join(word.text for word in words if since <= word.start_s < until)
             yield text, sound[start : start + step]
+
+
+def message_item(item: str, text: str | None) -> Mapping[str, Any]:
+    """Give an item in which the model speaks; None: nothing yet."""
+    content = [] if text is None else [{"type": "output_audio", "transcript": text}]
+    return {"id": item, "type": "message", "role": "assistant", "content": content}
+
+
+def response_of(
+    response: str, status: str, details: Any, output: list[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Give a response that is over, as ``response.done`` holds it."""
+    return {
+        "id": response,
+        "object": "realtime.response",
+        "status": status,
+        "status_details": details,
+        "output": output or [],
+    }

@@ -17,7 +17,8 @@ from voice.sandbox.anthropic import Anthropic
 from voice.sandbox.elevenlabs import Agent, ElevenLabs
 from voice.sandbox.faults import Faults
 from voice.sandbox.hub import Hub
-from voice.sandbox.openai import Delays, OpenAI
+from voice.sandbox.openai import OpenAI
+from voice.sandbox.openai_conversation import Delays
 from voice.sandbox.serving import serving
 from voice.sandbox.twilio.habits import Habits, Staff
 from voice.sandbox.twilio.network import PhoneNetwork

@@ -9,7 +9,8 @@ from voice.clock import elapsed
 from voice.profile import Consent, Emergency
 from voice.sandbox import speech
 from voice.sandbox.faults import Faults
-from voice.sandbox.openai import Delays, OpenAI
+from voice.sandbox.openai import OpenAI
+from voice.sandbox.openai_conversation import Delays
 from voice.sandbox.virtual import run
 from voice.session import Voice
 
