@@ -30,14 +30,21 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle: ``x`` and ``width`` in per cent, ``y`` and ``height`` in pixels."""
+    """A part of a column, as wide as it: ``y`` and ``height`` in pixels."""
 
-    x: float
-    width: float
     y: float
     height: float
     tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Bars upon each other: ``x`` and ``width`` in per cent, and what they say together."""
+
+    x: float
+    width: float
     title: str
+    bars: tuple[Bar, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Chart:
     labels: tuple[Label, ...]
     ticks: tuple[Tick, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
-    bars: tuple[Bar, ...] = ()
+    columns: tuple[Column, ...] = ()
     strokes: tuple[Stroke, ...] = ()
     dots: tuple[Dot, ...] = ()
     height: int = TOP + FIELD + FOOT
@@ -94,7 +101,7 @@ class Chart:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not self.bars and not self.dots
+        return not self.columns and not self.dots
 
 
 def stacked(
@@ -106,16 +113,13 @@ def stacked(
     """
     highest = max((sum(counts.values()) for _, _, counts in columns), default=0)
     top, ticks = _scale(float(highest), whole=True)
-    bars: list[Bar] = []
+    drawn: list[Column] = []
     for place, (_, name, counts) in enumerate(columns):
-        x, width = _column(place, len(columns))
-        y = float(TOP + FIELD)
-        for one in series:
-            value = counts.get(one.tone, 0)
-            if value:
-                height = round(value / top * FIELD, 2)
-                y = round(y - height, 2)
-                bars.append(Bar(x, width, y, height, one.tone, f"{name}: {value:,} {one.name}"))
+        there = [one for one in series if counts.get(one.tone)]
+        if there:
+            told = ", ".join(f"{counts[one.tone]:,} {one.name}" for one in there)
+            bars = _upon_each_other([(one.tone, counts[one.tone] / top) for one in there])
+            drawn.append(Column(*_column(place, len(columns)), f"{name}: {told}", bars))
     used = [one for one in series if any(counts.get(one.tone) for _, _, counts in columns)]
     return Chart(
         series=tuple(used),
@@ -125,8 +129,18 @@ def stacked(
             (name, tuple(f"{counts.get(one.tone, 0):,}" for one in used))
             for _, name, counts in columns
         ),
-        bars=tuple(bars),
+        columns=tuple(drawn),
     )
+
+
+def _upon_each_other(parts: Sequence[tuple[str, float]]) -> tuple[Bar, ...]:
+    bars: list[Bar] = []
+    y = float(TOP + FIELD)
+    for tone, part in parts:
+        height = round(part * FIELD, 1)
+        y = round(y - height, 1)
+        bars.append(Bar(y, height, tone))
+    return tuple(bars)
 
 
 def lines(
