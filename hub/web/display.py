@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from connectors.registry import CONNECTORS
 from hub.alerts.words import TITLES
 from hub.db.base import now
+from hub.web.directions import apart
 from hub.web.viewer import who
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
@@ -117,6 +118,7 @@ def add_filters(app: Flask) -> None:
     """Make the functions below known to the templates."""
     filters = {
         "ago": ago,
+        "apart": apart,
         "clock": clock,
         "count": count,
         "day": day,

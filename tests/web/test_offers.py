@@ -14,8 +14,11 @@ from flask import Flask
 from sqlalchemy import select, update
 from werkzeug.exceptions import HTTPException
 
+from hub.alerts import outbox
+from hub.alerts.outbox import Item
 from hub.context import Hub
 from hub.db import mappings, people
+from hub.db.alerts import AlertType
 from hub.db.base import now
 from hub.db.connections import Connection
 from hub.db.deliveries import Delivery
@@ -48,6 +51,13 @@ _ELSEWHERE = {
     "web.oidc.take_along",
     "web.notifications.test_mail",
     "web.triage.search_again",
+    # The page says that no voice service is there to be called.
+    "web.call_page.make_pass",
+    "web.call_page.result",
+    # Parts of the front page, asked for by themselves where counting takes long.
+    "web.overview.became",
+    "web.overview.volumes",
+    "web.overview.sums",
 }
 #: The list of what was sent again is also the way to send more; then its link says so, to those who may.
 _WAYS_TO_ACT = {("GET", "web.replays.show")}
@@ -153,6 +163,9 @@ def _live_through(hub: Hub, connected: Connected) -> None:
         parked.candidates = hub.vault.seal_text(
             tenant_id, listed, about=f"deliveries.candidates:{parked.id}"
         )
+    with hub.tenant(tenant_id) as session:
+        news = Item(tenant_id, AlertType.DEGRADED, now(), {}, connected.connection)
+        outbox.write(hub, session, [news], now())
     story = Story(hub, connected.company)
     story.connection("twilio_sms")
     pager = story.connection("pagerduty")
