@@ -14,30 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
-import structlog
-
-from voice import languages
-from voice.clock import elapsed, now
 from voice.dialogue.types import Patience
 from voice.line import media_messages as twilio
 from voice.line import vendor as v
 from voice.line.caller_sound import CallerSound
 from voice.line.mouth import Mouth
-from voice.line.observing import Observer, Wish
+from voice.line.observing import Wish
 from voice.line.record import Record
+from voice.line.responses import Responses
+from voice.line.service import Service
+from voice.line.stopwatch import CallTime, Stopwatch, ms
 from voice.line.timers import Timers
-from voice.line.waiting import Waiting
+from voice.line.waiting import DEAF_S, Waiting
 from voice.session import CallSession
 from voice.surface import QUIET
 
-_LOG = structlog.get_logger(module=__name__)
-
-#: Speech that nothing has come of for so long, besides what the vendor's patience allows, was perhaps not noticed.
-DEAF_S: Mapping[Patience, float] = {Patience.NORMAL: 1.5, Patience.DIGITS: 3.0}
-LOUD_ENOUGH_MS = 250.0
 #: A conversation may last so long: OpenAI's may not pass an hour.
 LONGEST_S = 55 * 60.0
 #: When all is said the call may still play for so long.
@@ -46,8 +40,6 @@ FAULTS_IN_A_ROW = 2
 #: What a model is told that must speak our words itself.
 SAY = "Say this next, word for word:"
 _FILLER = "filler"
-
-Tool = Callable[[v.ToolWanted], Awaitable[tuple[str, bool, Wish]]]
 
 
 class Over(Exception):
@@ -61,25 +53,17 @@ class Bridge:
         self,
         session: CallSession,
         vendor: v.Vendor,
-        observer: Observer,
+        service: Service,
         *,
         stream_sid: str,
         send: Callable[[str], Awaitable[None]],
-        use_tool: Tool,
-        changed: Callable[[], None],
-        measured: Callable[[str, float], None],
-        fell_back: Callable[[str], None],
-        start_recording: Callable[[], None],
     ) -> None:
-        """Nothing is sent yet. ``changed`` is told when the session is worth saving."""
+        """Nothing is sent yet."""
         self._session = session
         self._vendor = vendor
-        self._use_tool = use_tool
-        self._changed = changed
-        self._measure = measured
-        self._fell_back = fell_back
-        self._start_recording = start_recording
-        self._observer = observer
+        self._service = service
+        self._observer = service.observer
+        self._stopwatch = Stopwatch(service.measured)
         self._record = Record(session)
         self._caller = CallerSound()
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,32 +72,25 @@ class Bridge:
         self._waiting = Waiting(
             self._timers, fill=self._fill, again=self._again, give_up=self._give_up
         )
-        self._open: set[str] = set()
-        self._dead: set[str] = set()
-        self._sounded: set[str] = set()
+        self._responses = Responses()
         self._tools = 0
         self._faults = 0
         self._is_caller_speaking = False
         self._is_protected = False
         self._is_listening = False
-        self._turn_ended_ms: float | None = None
-        self._event_at_ms = 0.0
-        self._forward_ms = 0.0
         self._silence_s = 7.0
         self._patience = Patience.NORMAL
         self._farewell: tuple[str, ...] = ()
-        self._call_began = (now() - session.started_at).total_seconds() - elapsed()
+        self._time = CallTime(session.started_at)
 
-    async def run(
-        self, messages: AsyncIterator[twilio.Message], opening: Callable[[Wish], v.Opening]
-    ) -> None:
+    async def run(self, messages: AsyncIterator[twilio.Message]) -> None:
         """Hold the call until the caller or the talk is over; raises VendorFailed when the vendor cannot go on."""
         wish = self._observer.opening()
         self._apply(wish)
         self._is_protected = not wish.is_interruptible
-        self._changed()
+        self._service.changed()
         try:
-            await self._vendor.open(opening(wish))
+            await self._vendor.open(self._service.opening(wish))
             self._is_listening = True
             self._timers.set("longest", LONGEST_S, self._too_long)
             self._timers.start("caller", lambda: self._from_twilio(messages))
@@ -124,7 +101,7 @@ class Bridge:
             return
         finally:
             # First what needs no waiting: a socket that is gone may end this at any moment.
-            self._record.cut(self._mouth.cut(), self._now_s())
+            self._record.cut(self._mouth.cut(), self._time.now_s())
             self._record.close()
             try:
                 await self._timers.close()
@@ -150,11 +127,11 @@ class Bridge:
         raise Over
 
     async def _caller_sound(self, audio: bytes) -> None:
-        began = _ms()
+        began = ms()
         was_speaking = self._caller.is_speaking
         self._caller.feed(audio, began)
         await self._vendor.hear(audio)
-        self._forward_ms = _ms() - began
+        self._stopwatch.forwarded(began)
         if was_speaking and not self._caller.is_speaking:
             self._timers.set("deaf", DEAF_S[self._patience], self._is_deaf)
 
@@ -162,9 +139,10 @@ class Bridge:
         """The caller spoke and is quiet, and nothing has come of it: the vendor may have stalled."""
         ended = self._caller.ended_ms or 0.0
         is_idle = not (self._waiting.is_on or self._mouth.is_speaking)
-        if is_idle and self._caller.spoken_ms() >= LOUD_ENOUGH_MS and self._event_at_ms < ended:
+        has_told = self._stopwatch.has_told_since(ended)
+        if is_idle and self._caller.is_worth_an_answer() and not has_told:
             self._is_caller_speaking = False
-            self._turn_ended_ms = ended
+            self._stopwatch.turn_ended(ended)
             self._waiting.begin(guess_since_ms=ended)
 
     # What the vendor does.
@@ -172,7 +150,7 @@ class Bridge:
     async def _from_vendor(self) -> None:
         async with contextlib.aclosing(self._vendor.events()) as events:
             async for event in events:
-                self._event_at_ms = _ms()
+                self._stopwatch.event()
                 await self._happened(event)
 
     async def _happened(self, event: v.Event) -> None:
@@ -205,23 +183,24 @@ class Bridge:
                 self._note(what)
 
     async def _sound(self, sound: v.Sound) -> None:
-        if sound.response in self._dead:
-            return
-        if self._is_caller_speaking and not self._is_protected:
-            self._dead.add(sound.response)  # made before it was known that the caller speaks
-            await self._vendor.interrupted((), frozenset({sound.response}))
+        if self._responses.is_dead(sound.response) or await self._is_too_late(sound.response):
             return
         if self._timers.is_set("silence") and not self._vendor.speaks_lines:
             self._is_asked_again()
         self._waiting.stop()
         self._faults = 0
-        self._sounded.add(sound.response)
+        self._responses.sounded(sound.response)
         await self._mouth.play(sound.item, sound.audio)
-        self._record.agent_began(sound.item, self._now_s(), self._session.talk.language)
-        if self._turn_ended_ms is not None:
-            self._measure("first_audio", _ms() - self._turn_ended_ms)
-            self._measure("own_share", _ms() - self._event_at_ms + self._forward_ms)
-            self._turn_ended_ms = None
+        self._record.agent_began(sound.item, self._time.now_s(), self._session.talk.language)
+        self._stopwatch.sounded()
+
+    async def _is_too_late(self, response: str) -> bool:
+        """Tell whether an answer was made before it was known that the caller speaks; nobody hears it then."""
+        if not self._is_caller_speaking or self._is_protected:
+            return False
+        self._responses.kill(response)
+        await self._vendor.interrupted((), frozenset({response}))
+        return True
 
     async def _caller_started(self) -> None:
         self._is_caller_speaking = True
@@ -232,29 +211,25 @@ class Bridge:
 
     async def _cut(self, *, is_barge_in: bool) -> None:
         """Let the caller hear nothing more of what was made until now."""
-        at, was_speaking = _ms(), self._mouth.is_speaking
-        dead = frozenset(self._open)
-        self._dead |= dead
-        self._open.clear()
+        at, was_speaking = ms(), self._mouth.is_speaking
+        dead = self._responses.kill_open()
         heard = await self._mouth.clear() if was_speaking else self._mouth.cut()
         if was_speaking and is_barge_in:
             began = self._caller.began_ms if self._caller.is_speaking else None
-            self._measure("barge_in", _ms() - (at if began is None else began))
-        self._record.cut(heard, self._now_s())
+            self._stopwatch.cleared(at if began is None else began)
+        self._record.cut(heard, self._time.now_s())
         real = tuple(one for one in heard if one.item != _FILLER)
         if real or dead:
             await self._vendor.interrupted(real, dead)
 
     def _caller_stopped(self) -> None:
         self._is_caller_speaking = False
-        ended = self._caller.ended_ms
-        self._turn_ended_ms = _ms() if ended is None else ended
+        self._stopwatch.turn_ended(self._caller.ended_ms)
         self._waiting.begin()
 
     async def _caller_said(self, text: str, language: str | None) -> None:
         began, ended = self._caller.began_ms, self._caller.ended_ms
-        start = self._now_s() if began is None else self._at_s(began)
-        end = self._now_s() if ended is None else self._at_s(ended)
+        start, end = self._time.at_s(began), self._time.at_s(ended)
         wish = self._observer.heard(text, language)
         spoken = language or self._session.talk.language
         self._record.caller_said(text, start, max(start, end), spoken)
@@ -262,16 +237,11 @@ class Bridge:
         await self._settle()
 
     async def _response_began(self, response: str) -> None:
-        if self._is_caller_speaking and not self._is_protected:
-            self._dead.add(response)
-            await self._vendor.interrupted((), frozenset({response}))
-        else:
-            self._open.add(response)
+        if not await self._is_too_late(response):
+            self._responses.begin(response)
 
     async def _response_over(self, response: str, fault: str | None) -> None:
-        self._open.discard(response)
-        if response in self._dead:
-            self._dead.discard(response)
+        if not self._responses.over(response):
             return
         if fault is not None:
             self._note(f"{self._vendor.kind}:{fault}")
@@ -281,19 +251,20 @@ class Bridge:
             if not self._mouth.is_speaking and await self._vendor.again():
                 self._waiting.begin()
                 return
-        if not (self._open or self._tools):
+        if not (self._responses.is_any_open or self._tools):
             self._waiting.stop()
         await self._settle()
 
     async def _tool(self, wanted: v.ToolWanted) -> None:
         try:
-            answer, is_error, wish = await self._use_tool(wanted)
+            answer, is_error, wish = await self._service.use_tool(wanted)
         finally:
             self._tools -= 1
         lines = wish.lines or wish.farewell or self._farewell
-        is_known = wanted.tool in QUIET and wanted.response in self._sounded
+        is_known = wanted.tool in QUIET and self._responses.has_sounded(wanted.response)
         # Of several tools of one answer the last one lets the model go on, if it has not gone on already.
-        speaks = not (self._tools or self._open or wish.is_over or is_known)
+        is_busy = self._tools or self._responses.is_any_open
+        speaks = not (is_busy or wish.is_over or is_known)
         if self._vendor.speaks_lines:
             speaks = speaks and not lines
         else:
@@ -304,7 +275,7 @@ class Bridge:
         await self._do(wish)
         if speaks:
             self._waiting.begin()
-        elif not (wish.lines or self._tools or self._open):
+        elif not (wish.lines or self._tools or self._responses.is_any_open):
             self._waiting.stop()
         await self._settle()
 
@@ -326,7 +297,7 @@ class Bridge:
             self._waiting.begin()
         if wish.is_over:
             self._timers.set("closing", CLOSING_S, self._close)
-        self._changed()
+        self._service.changed()
 
     async def _say(self, lines: tuple[str, ...], *, is_interruptible: bool) -> None:
         await self._cut(is_barge_in=False)
@@ -338,17 +309,17 @@ class Bridge:
     def _apply(self, wish: Wish) -> None:
         self._silence_s = wish.silence_s
         if wish.starts_recording:
-            self._start_recording()
+            self._service.start_recording()
 
     async def _settle(self) -> None:
         """See whether it is quiet, and what that means."""
         if self._mouth.is_speaking or self._is_caller_speaking or not self._is_listening:
             return
         for item in self._mouth.items():
-            self._record.agent_until(item, self._now_s())
+            self._record.agent_until(item, self._time.now_s())
         if self._waiting.is_on:
             return
-        if self._open:
+        if self._responses.is_any_open:
             self._waiting.begin()  # its sound stopped in the middle
             return
         self._is_protected = False
@@ -356,7 +327,7 @@ class Bridge:
             return
         if self._session.after is None:
             self._timers.set("silence", self._silence_s, self._silence)
-        elif self._farewell and not self._said_goodbye():
+        elif self._farewell and not self._record.said_goodbye(self._session.talk.language):
             lines, self._farewell = self._farewell, ()
             if not self._vendor.speaks_lines:
                 raise Over
@@ -364,12 +335,9 @@ class Bridge:
         else:
             raise Over
 
-    def _said_goodbye(self) -> bool:
-        return languages.says_goodbye(self._record.last_agent_text(), self._session.talk.language)
-
     async def _silence(self) -> None:
         heard = self._caller.ended_ms
-        quiet_s = self._silence_s if heard is None else (_ms() - heard) / 1000
+        quiet_s = self._silence_s if heard is None else (ms() - heard) / 1000
         if self._caller.is_speaking or quiet_s < self._silence_s:
             self._timers.set("silence", max(0.1, self._silence_s - quiet_s), self._silence)
             return
@@ -401,8 +369,7 @@ class Bridge:
     async def _again(self) -> None:
         if self._tools or self._is_caller_speaking:
             return  # it waits for us, or we for the caller
-        self._dead |= self._open
-        self._open.clear()
+        self._responses.kill_open()
         if await self._vendor.again():
             self._note(f"{self._vendor.kind}:asked_again")
 
@@ -412,7 +379,7 @@ class Bridge:
             return
         if self._session.after is not None:
             raise Over
-        if guessed_ms is not None and self._event_at_ms > guessed_ms:
+        if guessed_ms is not None and self._stopwatch.has_told_since(guessed_ms):
             await self._settle()  # it lives, and heard nothing that wants an answer
             return
         raise v.VendorFailed("stalled", pause_s=5.0)
@@ -429,14 +396,4 @@ class Bridge:
 
     def _note(self, what: str) -> None:
         if what not in self._session.fallbacks:
-            self._fell_back(what)
-
-    def _now_s(self) -> float:
-        return self._at_s(_ms())
-
-    def _at_s(self, at_ms: float) -> float:
-        return round(max(0.0, at_ms / 1000 + self._call_began), 3)
-
-
-def _ms() -> float:
-    return elapsed() * 1000
+            self._service.fell_back(what)

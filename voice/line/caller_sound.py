@@ -17,6 +17,8 @@ LOUD = 36.0
 #: A click is shorter, a pause between words too.
 ONSET_MS = 40.0
 PAUSE_MS = 300.0
+#: What is shorter need not be noticed by anybody.
+LOUD_ENOUGH_MS = 250.0
 
 
 def loudness(audio: bytes) -> float:
@@ -49,6 +51,10 @@ class CallerSound:
         if self.began_ms is None or self.ended_ms is None:
             return 0.0
         return self.ended_ms - self.began_ms
+
+    def is_worth_an_answer(self) -> bool:
+        """Tell whether the latest utterance is long enough to have been words."""
+        return self.spoken_ms() >= LOUD_ENOUGH_MS
 
     def _loud(self, start: float, now_ms: float) -> None:
         if self._loud_since is None:

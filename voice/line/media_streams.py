@@ -109,19 +109,8 @@ async def _hold(websocket: Socket, context: Context, session: CallSession, start
     try:
         await call.check_pause()
         vendor = await call.vendor()
-        bridge = Bridge(
-            session,
-            vendor,
-            call.observer,
-            stream_sid=start.stream_sid,
-            send=websocket.send,
-            use_tool=call.use_tool,
-            changed=lambda: context.store.save_soon(session),
-            measured=call.measured,
-            fell_back=lambda what: calls.fell_back(context, session, what),
-            start_recording=call.start_recording,
-        )
-        await bridge.run(_messages(websocket), call.opening)
+        bridge = Bridge(session, vendor, call, stream_sid=start.stream_sid, send=websocket.send)
+        await bridge.run(_messages(websocket))
     except v.VendorFailed as err:
         await call.failed(err.reason, err.pause_s)
     except Exception as err:  # noqa: BLE001 - whatever it is, the caller is not left in silence
@@ -234,6 +223,14 @@ class _Call:
             metrics.own.labels(line=line).observe(ms / 1000)
         elif stage == "barge_in":
             metrics.barge_ins.labels(line=line).inc()
+
+    def changed(self) -> None:
+        """The session is worth saving."""
+        self._context.store.save_soon(self._session)
+
+    def fell_back(self, what: str) -> None:
+        """Note that something was done in another way than planned."""
+        calls.fell_back(self._context, self._session, what)
 
     def start_recording(self) -> None:
         """Begin to record, beside the conversation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voice import languages
 from voice.line.playout import Heard
 from voice.session import CallSession, Turn, Voice
 from voice.turns import Floor
@@ -74,10 +75,10 @@ class Record:
             place -= 1
         self._turns.insert(place, turn)
 
-    def last_agent_text(self) -> str:
-        """Give what the agent said last."""
+    def said_goodbye(self, language: str) -> bool:
+        """Tell whether what the agent said last is a goodbye."""
         texts = (turn.text for turn in reversed(self._turns) if turn.voice is Voice.AGENT)
-        return next(texts, "")
+        return languages.says_goodbye(next(texts, ""), language)
 
     def close(self) -> None:
         """Leave out items whose words never came."""

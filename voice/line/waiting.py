@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from voice.clock import elapsed
+from voice.dialogue.types import Patience
 from voice.line.timers import Timers, Work
 
 #: Seconds without a sound after which each step is taken.
 FILLER_S, AGAIN_S, GIVE_UP_S = 0.8, 2.5, 6.0
+#: Speech that nothing has come of for so long, besides what the vendor's patience allows, was perhaps not noticed.
+DEAF_S: Mapping[Patience, float] = {Patience.NORMAL: 1.5, Patience.DIGITS: 3.0}
 _GIVE_UP = "give up"
 
 
