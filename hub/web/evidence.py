@@ -1,7 +1,7 @@
 """What was said beside what was made of it: lines with the evidence in them, slots with where they come from.
 
-Nothing is guessed here: evidence is marked where a line holds it word for word, and a slot names a line only when its
-value stands there.
+Nothing is guessed here: evidence is marked where a line holds it word for word, and a slot names a line only when all
+the words of its value stand there. A number may be dictated over several lines; the one that completes it is named.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 _DIGITS: Final = re.compile(r"\D")
+_WORD: Final = re.compile(r"\w+")
 _FEWEST_DIGITS: Final = 7
 _SLOWEST_MS: Final = 1_000.0
 _STAGES: Final = {
@@ -138,22 +139,34 @@ def _said(
     kind: Literal["text", "email"] = "text",
 ) -> Slot:
     text = (wanted or value or "").casefold()
-    line = next((one for one in said if text and not one.is_agent and text in _whole(one)), None)
+    mine = [one for one in said if text and not one.is_agent]
+    line = next((one for one in mine if text in _whole(one)), None)
+    words = set(_WORD.findall(text))
+    if line is None and kind == "text" and words:
+        line = next((one for one in mine if words <= set(_WORD.findall(_whole(one)))), None)
     return Slot(name, value, kind, line)
 
 
 def _number(number: str | None, line_number: str | None, said: Sequence[Line]) -> Slot:
     digits = _DIGITS.sub("", number or "")[-_FEWEST_DIGITS:]
-    line = next(
-        (
-            one
-            for one in said
-            if len(digits) == _FEWEST_DIGITS and digits in _DIGITS.sub("", _whole(one))
-        ),
-        None,
-    )
+    line = _completed(digits, said) if len(digits) == _FEWEST_DIGITS else None
     source = "The number that called" if number and number == line_number and not line else ""
     return Slot("Call back", number, "phone", line, source)
+
+
+def _completed(digits: str, said: Sequence[Line]) -> Line | None:
+    """Give the line that completes some digits: one that holds them, else the last that a caller dictated them over."""
+    dictated = ""
+    for one in said:
+        spoken = _DIGITS.sub("", _whole(one))
+        if digits in spoken:
+            return one
+        if one.is_agent:
+            continue  # asks for the rest, or says nothing of numbers
+        dictated = dictated + spoken if spoken else ""
+        if digits in dictated:
+            return one
+    return None
 
 
 def _whole(line: Line) -> str:

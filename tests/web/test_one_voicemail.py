@@ -83,6 +83,31 @@ def test_slots_say_where_they_come_from(hub: Hub, visitor: Visitor) -> None:
     assert "The number that called" in page.text
 
 
+def test_a_number_dictated_over_several_lines_is_found(hub: Hub, visitor: Visitor) -> None:
+    """The line that completes it is named; a text is found by its words in any order, and not by half of them."""
+    texts = ["The ceiling of the kitchen leaks.", "It is 415 555.", "Yes?", "And then 0166."]
+    segments = [
+        {"speaker": "agent" if text == "Yes?" else "caller", "start_s": 4.0 * at, "text": text}
+        for at, text in enumerate(texts)
+    ]
+    found = [
+        visitor.page(f"/voicemails/{take(hub, visitor, one)}").text
+        for one in (
+            voicemail(
+                number,
+                transcript={"segments": segments},
+                callback={"number": "+14155550166"},
+                reason=reason,
+            )
+            for number, reason in ((1, "Kitchen ceiling leaks"), (2, "Kitchen tap leaks"))
+        )
+    ]
+
+    assert "Call back +1 415-555-0166 Said at 0:12" in found[0]
+    assert "Kitchen ceiling leaks Said at 0:00" in found[0]
+    assert "Kitchen tap leaks Said" not in found[1]
+
+
 def test_the_trace_of_the_call(hub: Hub, visitor: Visitor) -> None:
     """Each stage has its bar and its milliseconds; a first sound after more than a second is called slow."""
     latency = {"first_audio": 1_240.0, "first_audio_max": 1_900.0, "classify": 18.25}
