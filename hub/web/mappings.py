@@ -55,3 +55,23 @@ def set_active(mapping_id: str) -> ResponseReturnValue:
         else f"{row.name} no longer applies to new voicemails. What is planned already goes on."
     )
     return redirect(url_for(".show"), 303)
+
+
+@pages.post("/<mapping_id>/remove")
+@needs(Role.MAPPER)
+def remove(mapping_id: str) -> ResponseReturnValue:
+    """Put a mapping away that is off; what it wrote and its versions stay."""
+    me = viewer()
+    with the_hub().tenant(me.tenant_id) as session:
+        try:
+            row = kept.locked(session, mapping_id)
+        except LookupError:
+            abort(404)
+        name, is_active = row.name, row.is_active
+        if not is_active:
+            kept.archive(session, mapping_id, actor=me.actor)
+    if is_active:
+        flash(f"{name} is in use. Turn it off first.", "error")
+    else:
+        flash(f"{name} is removed. The records that it wrote stay.")
+    return redirect(url_for(".show"), 303)

@@ -165,6 +165,25 @@ def test_turning_off_changes_the_plan(hub: Hub, owner: Visitor, connected: Conne
     assert "No mapping applies" in owner.page(f"/voicemails/{accepted.id}").text
 
 
+def test_mapping_that_is_off_is_removed(owner: Visitor, connected: Connected) -> None:
+    """One in use stays; one that is off is gone from the list, its name is free, and its records stay."""
+    mapping_id = connected.publish(LEAD, name="First try")
+    (accepted,) = connected.accept(voicemail(1))
+    path = f"/mappings/{mapping_id}"
+
+    refused = owner.post(f"{path}/remove", follow_redirects=True)
+    owner.post(f"{path}/active", {"active": "no"})
+    form = next(one for one in owner.page("/mappings").forms if one["action"] == f"{path}/remove")
+    owner.post(form["action"], form["fields"])
+
+    assert "Turn it off first" in refused.text
+    assert "First try is removed" in owner.page("/mappings").text
+    assert "First try" not in owner.page("/mappings").text
+    assert owner.get(path).status_code == 404
+    assert "First try" in owner.page(f"/voicemails/{accepted.id}").text
+    assert connected.publish(LEAD, name="First try") != mapping_id
+
+
 def test_account_that_is_silent_is_said_so(owner: Visitor, connected: Connected) -> None:
     """When the account does not answer, the rest is checked and the reason told."""
     connected.sandbox.fault(kind="status", status=503, path="/sobjects", next=20)
