@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,14 +9,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
-from werkzeug.serving import make_server
 
-from hub.app import create_app
-from hub.context import open_hub
 from hub.db import people
 from hub.db.base import new_id
 from hub.db.people import Role
-from hub.settings import load
 from hub.voice.settings import VoiceSettings, save, voice_settings
 from tests.browser.conftest import Site
 from tests.browser.seeding import PASSWORD, Seeded
@@ -157,29 +152,6 @@ def test_sync_status_and_charts(browser: webdriver.Chrome, site: Site) -> None:
     browser.get(f"{site.url}/")
     see(browser, "Needs a person")
     check(browser, "overview-charts")
-
-
-def test_sign_in_by_a_provider(start_browser: Callable, site: Site) -> None:
-    """Where the operator has set one, the sign-in page has a button for it, below the form."""
-    old = site.hub.settings
-    settings = load(
-        data_dir=old.data_dir,
-        database_url=old.database_url.get_secret_value(),
-        redis_url=old.redis_url.get_secret_value(),
-        oidc_issuer="https://login.harbor.example",
-        oidc_client_id="afterbeep",
-        oidc_client_secret="secret",
-        oidc_name="Harbor's account",
-    )
-    server = make_server("127.0.0.1", 0, create_app(open_hub(settings)), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    driver = start_browser()
-    driver.get(f"http://127.0.0.1:{server.server_port}/sign-in")
-    see(driver, "Sign in by Harbor's account")
-    check(driver, "sign-in-provider")
-    server.shutdown()
-    thread.join()
 
 
 def test_what_a_viewer_sees(start_browser: Callable, site: Site, seeded: Seeded) -> None:

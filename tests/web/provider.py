@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -99,9 +100,19 @@ def serving() -> Iterator[Provider]:
             self.end_headers()
             self.wfile.write(body)
 
+        def show(self, back: str) -> None:
+            """Ask the person, as providers do, on a page of theirs."""
+            page = f'<h1>Who are you?</h1><a href="{escape(back)}">{escape(provider.email)}</a>'
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(f"<!doctype html><title>Provider</title>{page}".encode())
+
         def do_GET(self) -> None:
             provider.asked.append(self.path)
-            if self.path == "/keys":
+            if self.path.startswith("/authorize?"):
+                self.show(provider.authorize(f"{provider.url}{self.path}"))
+            elif self.path == "/keys":
                 self.send(200, {"keys": [provider.key.as_dict(private=False)]})
             else:
                 here = provider.url

@@ -103,13 +103,25 @@ document.addEventListener("htmx:afterSettle", (event) => {
   }
 });
 
+// Tells whether somebody has typed or chosen something that was not sent yet.
+function hasWork() {
+  return [...document.querySelectorAll("main :is(input:not([type=hidden]), textarea, select)")].some((field) => {
+    if (field.matches("select")) return [...field.options].some((one) => one.selected !== one.defaultSelected && one.index > 0);
+    if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+    return field.value !== field.defaultValue;
+  });
+}
+
 // What htmx could not fetch is said, instead of nothing happening.
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
     const place = document.getElementById("failed");
     const isSignedOut = event.detail.xhr && event.detail.xhr.status === 401;
     const hasTyped = event.detail.requestConfig && event.detail.requestConfig.verb !== "get";
-    if (isSignedOut && !hasTyped) window.location.reload();
+    const form = event.detail.elt;
+    if (isSignedOut && !hasTyped && !hasWork()) window.location.reload();
+    // A whole form goes as it would without scripts: through the sign-in, and from there to where it was going.
+    else if (isSignedOut && form.matches('form[method="post"]')) HTMLFormElement.prototype.submit.call(form);
     else if (place) {
       place.textContent = isSignedOut ? place.dataset.signedOut : place.dataset.failed;
       place.hidden = false;
