@@ -47,6 +47,12 @@ def is_path(text: object) -> TypeGuard[str]:
     )
 
 
+def chips_of(text: str) -> tuple[str, ...]:
+    """List the paths that a text names, each once and in order, whatever else is wrong with it."""
+    found = (token[1] for token in _TOKENS.finditer(text) if token[1] is not None)
+    return tuple(dict.fromkeys(path for path in found if is_path(path)))
+
+
 def read_template(data: object, at: Location, problems: Problems) -> Template | None:
     """Read a template, reporting all that is wrong with it; None when something is."""
     if not isinstance(data, str):

@@ -23,6 +23,7 @@ from mappings.form import Form, StepForm, show
 from mappings.literals import name_of, typed
 from mappings.problem import Location, Problem, pointer_of
 from mappings.suggest import Suggestion
+from mappings.templates import chips_of
 
 #: In words, in the order in which a page offers them.
 KINDS = {
@@ -151,6 +152,10 @@ class FormPage:
         """List the ids of the steps before one."""
         steps = list(self.form.steps)
         return [one.id for one in steps[: steps.index(step)] if one.id]
+
+    def chips(self, text: str) -> list[tuple[str, EventField | None]]:
+        """List the fields that a text names, with what we know of each."""
+        return [(path, self.by_path.get(path)) for path in chips_of(text)]
 
     def choices(self, path: str) -> tuple[str, ...]:
         """List the values that a field of the voicemail can have, where they are few."""

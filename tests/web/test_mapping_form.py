@@ -290,6 +290,24 @@ def test_way_of_filling_carries_over(owner: Visitor, connected: Connected) -> No
     assert document(page)["steps"][0]["set"]["Company"]["from"] == "caller.company"
 
 
+def test_fields_in_a_text_are_chips(owner: Visitor, connected: Connected) -> None:
+    """Each is named as people call it, once, with an example; one that no voicemail has is marked."""
+    text = LEAD.replace(
+        '"{summary}"', '"{caller.name.full}: {summary} {caller.name.full} {caller.shoe}"'
+    )
+    path, page = opened(connected, owner, text)
+
+    chips = re.findall(r'data-find="({[^"]+})" data-in="x-s0-f3" title="([^"]+)">([^<]+)<', page)
+    assert [(find, label) for find, _, label in chips] == [
+        ("{caller.name.full}", "Caller name: full"),
+        ("{summary}", "Summary"),
+        ("{caller.shoe}", "caller.shoe"),
+    ]
+    assert chips[0][1].startswith("caller.name.full: ")
+    page = act(owner, path, page, "check", **{"s0-f3.text": "Nothing of theirs"})
+    assert "data-find" not in page
+
+
 def test_values_stand_beside_the_picklist(owner: Visitor, connected: Connected) -> None:
     """A value table offers the account's own values; what is not matched yet is marked."""
     text = LEAD + "      Rating: {from: urgency.level, choose: {critical: Hot, high: Lukewarm}}\n"
@@ -429,17 +447,18 @@ def test_comparison_without_an_answer_says_so(owner: Visitor, connected: Connect
 def test_dry_run_counts_without_sending(owner: Visitor, connected: Connected) -> None:
     """The dry run counts what would match, wait and change, and sends nothing."""
     path, page = opened(connected, owner, LEAD)
-    connected.accept(voicemail(1), voicemail(2), voicemail(3, bucket="billing"))
+    _, latest, _ = connected.accept(voicemail(1), voicemail(2), voicemail(3, bucket="billing"))
 
     text = LEAD + "      Rating: {from: urgency.level, choose: {high: Hot}}\n"
     page = act(owner, path, page, "to-yaml")
     page = act(owner, path, page, "rehearse", text=text)
 
+    assert f'written otherwise <a class="small" href="/voicemails/{latest.id}"' in page
     text = " ".join(re.sub(r"<[^>]+>", " ", page.split('id="rehearsal"')[1]).split())
     assert "Dry run over 3 voicemails" in text
-    assert "This mapping is for 2" in text
-    assert "would wait for a person 2" in text
-    assert "written otherwise 2" in text
+    assert "This mapping is for such as this one 2" in text
+    assert "would wait for a person such as this one 2" in text
+    assert "written otherwise such as this one 2" in text
     assert "steps[0].set.Rating" in text
 
 

@@ -152,6 +152,16 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.dataset && event.target.dataset.searches) event.preventDefault();
 });
 
+// A chip of a text is found in it, and marked, so that the next key takes it out or the picker puts another there.
+document.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-find]");
+  const area = chip && document.getElementById(chip.dataset.in);
+  const at = area ? area.value.indexOf(chip.dataset.find) : -1;
+  if (at < 0) return;
+  area.focus();
+  area.setSelectionRange(at, at + chip.dataset.find.length);
+});
+
 // Which parts are open survives when the form is shown anew.
 const open = new Set();
 document.addEventListener("toggle", (event) => {
