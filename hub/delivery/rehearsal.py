@@ -37,7 +37,7 @@ class Rehearsal:
     Of ``voicemails`` that could be read, ``matching`` are those that the mapping is for; of these ``held`` wait for
     approval first and ``parked`` for a person, because something does not fit. ``changed`` had records made by this
     mapping that would be written otherwise now, ``unchanged`` the same, ``added`` none so far. ``dropped`` had
-    records, and the mapping is for them no more.
+    records, and the mapping is for them no more. ``such_as`` gives the latest voicemail of each of these.
     """
 
     voicemails: int = 0
@@ -48,6 +48,7 @@ class Rehearsal:
     unchanged: int = 0
     added: int = 0
     dropped: int = 0
+    such_as: dict[str, str] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
 
 
@@ -118,21 +119,25 @@ class _Trial:
     def run(self, event_id: str, facts: dict[str, Any], made: Sequence[_Made]) -> None:
         self.found.voicemails += 1
         if not self.mapping.matches(facts):
-            self.found.dropped += bool(made)
+            self._count("dropped", event_id, bool(made))
             return
-        self.found.matching += 1
-        self.found.held += self.mapping.needs_approval(facts)
+        self._count("matching", event_id)
+        self._count("held", event_id, self.mapping.needs_approval(facts))
         now = self._rendered(self.mapping, facts)
         misfits = [one for one in now.values() if isinstance(one, RenderProblem)]
         for one in misfits:
             self.reasons.setdefault((one.path, one.detail), []).append(event_id)
-        self.found.parked += bool(misfits)
+        self._count("parked", event_id, bool(misfits))
         if not made:
-            self.found.added += 1
-        elif self._is_other(now, facts, made):
-            self.found.changed += 1
+            self._count("added", event_id)
         else:
-            self.found.unchanged += 1
+            is_other = self._is_other(now, facts, made)
+            self._count("changed" if is_other else "unchanged", event_id)
+
+    def _count(self, name: str, event_id: str, is_so: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as what is so
+        if is_so:
+            setattr(self.found, name, getattr(self.found, name) + 1)
+            self.found.such_as.setdefault(name, event_id)
 
     def told(self) -> Rehearsal:
         self.found.reasons = sorted(

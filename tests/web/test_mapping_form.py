@@ -453,12 +453,12 @@ def test_dry_run_counts_without_sending(owner: Visitor, connected: Connected) ->
     page = act(owner, path, page, "to-yaml")
     page = act(owner, path, page, "rehearse", text=text)
 
-    assert f'written otherwise <a class="small" href="/voicemails/{latest.id}"' in page
+    assert f'written otherwise, <a class="small" href="/voicemails/{latest.id}"' in page
     text = " ".join(re.sub(r"<[^>]+>", " ", page.split('id="rehearsal"')[1]).split())
     assert "Dry run over 3 voicemails" in text
-    assert "This mapping is for such as this one 2" in text
-    assert "would wait for a person such as this one 2" in text
-    assert "written otherwise such as this one 2" in text
+    assert "This mapping is for, such as this one 2" in text
+    assert "would wait for a person, such as this one 2" in text
+    assert "written otherwise, such as this one 2" in text
     assert "steps[0].set.Rating" in text
 
 
