@@ -212,6 +212,7 @@ def test_voicemail_side_has_real_examples(owner: Visitor, connected: Connected) 
 def test_fields_are_added_moved_and_removed(owner: Visitor, connected: Connected) -> None:
     """Buttons add, move and remove fields; the form keeps all else."""
     path, page = opened(connected, owner, LEAD)
+    assert "moves the field or step that you are in" in page
 
     page = act(owner, path, page, "down:s0-f0")
     assert re.search(r'value="down:s0-f1"[^>]* autofocus', page)
