@@ -90,6 +90,20 @@ class Words:
         "vi": "Vietnamese",
         "zh": "Chinese",
     }
+    #: What came of an attempt; others are shown by their name.
+    attempt: Mapping[str, str] = {
+        "ambiguous": "Several records fit",
+        "contract broken": "Answer not understood",
+        "found": "Found written",
+        "needs reconnect": "Access refused",
+        "not rendered": "A value does not fit",
+        "not yet": "Its time has not come",
+        "rejected": "Refused",
+        "taken": "The vendor is working on it",
+        "throttled": "Limit reached",
+        "unavailable": "Not reachable",
+        "uncertain": "Answer lost",
+    }
     #: What a limit counts; others are shown by their name.
     limit: Mapping[str, str] = {
         "app_minute": "Requests of everybody by this app",
@@ -118,6 +132,7 @@ def add_filters(app: Flask) -> None:
     """Make the functions below known to the templates."""
     filters = {
         "ago": ago,
+        "came_of": came_of,
         "apart": apart,
         "clock": clock,
         "count": count,
@@ -245,6 +260,11 @@ def lasting(seconds: float | None) -> str:
         minutes, rest = divmod(round(seconds), _MINUTE_S)
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{seconds / _HOUR_S:.0f} h"
+
+
+def came_of(outcome: str) -> str:
+    """Say what came of an attempt: ``Created``, ``Refused``, ``Answer lost``."""
+    return Words.attempt.get(outcome, outcome.replace("_", " ").capitalize())
 
 
 def limit(name: str) -> str:

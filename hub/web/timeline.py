@@ -13,14 +13,14 @@ from hub.db.deliveries import State
 from hub.db.outcomes import Outcome
 from hub.voice.recordings import Recording
 from hub.web import outcomes
-from hub.web.display import Words, link
+from hub.web.display import Words, came_of, link
 from hub.web.outcomes import Page
 from hub.web.reading import Done, Try, Voicemail
 
 #: What an attempt came to when the record is there afterwards.
 _WRITTEN: Final = {"created", "updated", "found"}
-#: What went neither well nor wrong, in words.
-_GOES_ON: Final = {"taken": "the vendor is working on it", "not yet": "its time has not come"}
+#: What went neither well nor wrong.
+_GOES_ON: Final = {"taken", "not yet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,13 @@ def _of_delivery(done: Done, tries: Sequence[Try], names: Mapping[str, str]) -> 
             told.append(
                 Moment(one.row.at, f"{name} {one.row.outcome}", "good", there or here, bool(there))
             )
-        elif one.row.outcome in _GOES_ON:
-            told.append(Moment(one.row.at, f"{name}: {_GOES_ON[one.row.outcome]}", "", here))
         else:
-            words = one.row.outcome.replace("_", " ")
-            told.append(Moment(one.row.at, f"{name}: attempt {place}, {words}", "bad", here))
+            words = came_of(one.row.outcome)
+            words = words[:1].lower() + words[1:]
+            if one.row.outcome in _GOES_ON:
+                told.append(Moment(one.row.at, f"{name}: {words}", "", here))
+            else:
+                told.append(Moment(one.row.at, f"{name}: attempt {place}, {words}", "bad", here))
     if row.state in {State.PARKED.value, State.REJECTED.value}:
         word = Words.state[row.state].lower()
         who = names.get(row.decided_by or "") if row.state == State.REJECTED.value else None

@@ -47,7 +47,7 @@ def test_without_accounts_the_page_says_what_comes(visitor: Visitor) -> None:
     assert "No account is connected" in visitor.page("/sync").text
 
 
-def test_each_object_tells_what_waits_and_what_went_wrong(connected: Connected) -> None:
+def test_each_object_tells_what_waits_and_what_went_wrong(app: Flask, connected: Connected) -> None:
     """Rows by state now, and the last hour's attempts by what came of them."""
     hub, tenant_id = connected.hub, connected.company.tenant_id
     connected.publish(LEAD)
@@ -86,6 +86,7 @@ def test_each_object_tells_what_waits_and_what_went_wrong(connected: Connected) 
     assert abs((lead.oldest_at - due).total_seconds()) < 0.01
     assert (lead.delivered, lead.batch_size, lead.per_minute) == (4, 2.5, 4 / 60)
     assert lead.errors == {"throttled": 2}
+    assert "Limit reached 2" in signed_in(app, hub, connected.company).page("/sync").text
 
 
 def test_limits_are_told_in_words() -> None:
