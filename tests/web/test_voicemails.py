@@ -231,7 +231,7 @@ def test_form_goes_back_only_to_our_pages(app: Flask, hub: Hub, connected: Conne
 def test_overview_says_when_the_sums_do_not_agree(hub: Hub, visitor: Visitor) -> None:
     """The line below the overview is a check, not a decoration."""
     take(hub, visitor, voicemail(1), voicemail(2))
-    assert "2 events, 2 planned actions: all accounted for" in visitor.page("/").text
+    assert "2 events, 2 planned actions, 0 delivered: all accounted for" in visitor.page("/").text
     with hub.tenant(visitor.company.tenant_id) as session:
         row = session.scalars(select(Delivery).limit(1)).one()
         session.delete(row)
