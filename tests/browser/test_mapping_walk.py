@@ -14,11 +14,13 @@ from selenium.webdriver.support.ui import Select
 from sqlalchemy import select
 
 from hub.db import mappings, people
+from hub.db.base import new_id
 from hub.db.mappings import MappingVersion
 from hub.db.people import Role
 from hub.web.viewer import COOKIE
 from mappings.document import load
 from tests.browser.conftest import Site
+from tests.browser.screens import take
 from tests.browser.seeding import Seeded
 from tests.browser.test_pages import browser, check, press, see, wait
 
@@ -65,9 +67,7 @@ def do(driver: webdriver.Chrome, action: str) -> None:
 def as_role(driver: webdriver.Chrome, site: Site, seeded: Seeded, role: Role) -> None:
     """Sign a new person of the company in who has this role."""
     with site.hub.everyone("a test adds a person") as session:
-        person = people.Person(
-            email=f"{role}-{seeded.company.person_id[-6:]}@harbor.example", name=f"A {role}"
-        )
+        person = people.Person(email=f"{new_id(role)}@harbor.example", name=f"A {role}")
         session.add(person)
         session.flush()
         person_id = person.id
@@ -249,16 +249,112 @@ def test_two_people_in_the_form(browser: webdriver.Chrome, site: Site, seeded: S
     assert "MobilePhone" in text
 
 
-def test_viewer_looks_at_the_form(start_browser: Callable, site: Site, seeded: Seeded) -> None:
-    """A viewer sees the whole mapping, and nothing in it can be changed."""
+def test_those_who_may_only_read_look_at_the_form(
+    start_browser: Callable, site: Site, seeded: Seeded
+) -> None:
+    """An operator and a viewer see the whole mapping, and nothing in it can be changed."""
     driver = start_browser()
-    as_role(driver, site, seeded, Role.VIEWER)
-    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    for role in (Role.OPERATOR, Role.VIEWER):
+        as_role(driver, site, seeded, role)
+        driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
 
-    see(driver, "Mappers may change it")
-    assert not driver.find_element(By.NAME, "s0-f0.name").is_enabled()
-    assert driver.find_elements(By.CSS_SELECTOR, "button.main") == []
+        see(driver, "Mappers may change it")
+        assert "LastName" in order(driver)
+        assert not driver.find_element(By.NAME, "s0-f0.name").is_enabled()
+        pressed = driver.find_elements(By.CSS_SELECTOR, "#mapping button")
+        assert [one.text for one in pressed if one.is_displayed()] == []
+        press(driver, "YAML")
+        see(driver, "Mapping, as YAML")
+        assert driver.find_element(By.ID, "text").get_attribute("readonly")
+        driver.back()
     check(driver, "mapping-form-viewer")
+
+
+def steps(driver: webdriver.Chrome) -> list[str]:
+    """Give the names of the steps, as they stand."""
+    return driver.execute_script(
+        "return [...document.querySelectorAll('.step [id^=id-s]')].map(one => one.value)"
+    )
+
+
+def tab_until(driver: webdriver.Chrome, selector: str, *, most: int = 200) -> None:
+    """Go on by Tab until something that fits a selector has the focus."""
+    for _ in range(most):
+        if driver.execute_script("return document.activeElement.matches(arguments[0])", selector):
+            return
+        keys(driver, Keys.TAB)
+    pytest.fail(f"{selector} was not reached by Tab")
+
+
+def test_steps_and_suggestions_by_keyboard(
+    start_browser: Callable, site: Site, seeded: Seeded
+) -> None:
+    """Without a mouse a step moves and comes back, and a suggestion is taken over; the focus goes along."""
+    driver = start_browser()
+    as_role(driver, site, seeded, Role.MAPPER)
+    driver.get(f"{site.url}/mappings/{seeded.mapping_id}")
+    see(driver, "Last Name · text")
+    before = steps(driver)
+
+    tab_to(driver, "down:s0", most=200)
+    keys(driver, Keys.ENTER)
+    wait(driver, lambda: steps(driver) == before[::-1])
+    wait(driver, lambda: focused(driver) == "up:s1")
+    keys(driver, Keys.ENTER)
+    wait(driver, lambda: steps(driver) == before)
+    wait(driver, lambda: focused(driver) == "down:s0")
+
+    tab_until(driver, "#left-s0 > summary")
+    keys(driver, Keys.ENTER)
+    wait(driver, lambda: driver.find_element(By.ID, "search-s0").is_displayed())
+    tab_to(driver, "search-s0")
+    keys(driver, "mobile")
+    tab_to(driver, "add-field:s0/MobilePhone")
+    see(driver, "Take over")
+    keys(driver, Keys.ENTER)
+    wait(driver, lambda: order(driver)[-1] == "MobilePhone")
+    wait(driver, lambda: driver.switch_to.active_element.tag_name != "body")
+    driver.execute_script("window.localStorage.clear()")
+
+
+OTHERS = """\
+version: 1
+event: com.afterbeep.voicemail.completed.v1
+when:
+  - {field: bucket, in: [other]}
+steps:
+  - id: lead
+    object: Lead
+    set:
+      LastName: {from: caller.name.full, or: Unknown}
+      Company: {value: Nobody}
+"""
+
+
+def test_the_form_works_without_scripts(
+    start_browser: Callable, site: Site, seeded: Seeded
+) -> None:
+    """A field is added, filled, tried and saved, page by page."""
+    mapping_id = seeded.salesforce.publish(OTHERS, name="Without scripts")
+    driver = start_browser(1280, 900, "--blink-settings=scriptEnabled=false")
+    as_role(driver, site, seeded, Role.MAPPER)
+    driver.get(f"{site.url}/mappings/{mapping_id}")
+    see(driver, "Last Name · text")
+
+    do(driver, "add-field:s0")
+    wait(driver, lambda: focused(driver) == "s0-f2.name")
+    driver.find_element(By.NAME, "s0-f2.name").send_keys("Title")
+    driver.find_element(By.NAME, "s0-f2.from").send_keys("summary")
+    press(driver, "Update the form")
+    see(driver, "Title · text")
+    press(driver, "Preview")
+    see(driver, "Nothing is sent.")
+    wait(driver, lambda: "Title" in driver.find_element(By.ID, "findings").text)
+    take(driver, "mapping-form-without-scripts")
+    press(driver, "Save as version 2")
+
+    see(driver, "Version 2 of Without scripts is in use")
+    assert order(driver) == ["LastName", "Company", "Title"]
 
 
 def test_starting_from_a_trade_or_a_file(
