@@ -31,6 +31,7 @@ from voice.dialogue.types import (
     TakeMessage,
     ToolDone,
     Transfer,
+    UseTool,
 )
 from voice.line import relay_messages as messages
 from voice.line.sockets import Socket
@@ -49,7 +50,7 @@ _LOOK_S = 0.25
 _CLOSE_S = 10.0
 #: A voice has failed: an answer that is still being made gets so long to be whole.
 _FINISH_S = 2.0
-#: When stalls have cost a caller so much, a person is better than another try.
+#: When models and tools have cost a caller so much, a person is better than another try.
 _PATIENCE_S = 6.0
 
 
@@ -257,7 +258,7 @@ class RelayCall:
     ) -> None:
         generation = self._speaker.begin(asked_at=asked_at, waited_s=waited_s)
         step = self._talk.take(given)
-        acts = await self._talk.settled(step.acts)
+        acts = await self._settled(generation, step.acts)
         if self._thinker.may_think(step):
             acts = await self._thought(generation, step, acts)
         await self._do(generation, acts)
@@ -267,12 +268,26 @@ class RelayCall:
         at = next((i for i, act in enumerate(acts) if not _is_before_model(act)), len(acts))
         await self._do(generation, acts[:at], waits=False)
         thought = await self._thinker.think(generation, step, acts[at:])
-        self._stalled_s += thought.stalled_s
+        return self._unless_too_long(thought.acts, thought.stalled_s)
+
+    async def _settled(self, generation: int, acts: Sequence[Act]) -> list[Act]:
+        """Run the tools among the acts; what comes before them is said while they run."""
+        at = next((i for i, act in enumerate(acts) if isinstance(act, UseTool)), None)
+        if at is None:
+            return list(acts)
+        await self._do(generation, acts[:at], waits=False)
+        began = clock.elapsed()
+        done = await self._talk.settled(acts[at:])
+        return self._unless_too_long(done, clock.elapsed() - began)
+
+    def _unless_too_long(self, acts: list[Act], waited_s: float) -> list[Act]:
+        """Give a person instead, where waiting for models and tools has cost the caller too much in this call."""
+        self._stalled_s += waited_s
         to = self._session.profile.staff.transfer_to
-        if self._stalled_s >= _PATIENCE_S and to:
-            self._stalled_s = 0.0
-            return [Say("transfer", is_fixed=True), Transfer(to, "stalled")]
-        return thought.acts
+        if self._stalled_s < _PATIENCE_S or not to:
+            return acts
+        self._stalled_s = 0.0
+        return [Say("transfer", is_fixed=True), Transfer(to, "stalled")]
 
     async def _do(self, generation: int, acts: Sequence[Act], *, waits: bool = True) -> None:
         """Do what the dialogue says, in order; at its end the caller has the floor."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.voice.service.world import frames, profile_of, text_of, world
 from voice.sandbox import virtual
 from voice.sandbox.anthropic import Anthropic
@@ -243,3 +245,57 @@ def test_the_instructions_are_read_from_the_cache(redis_url, tmp_path):
     assert first["system"][0] == second["system"][0]
     assert first["system"][0]["cache_control"] == {"type": "ephemeral"}
     assert first["tools"] == second["tools"]
+
+
+def with_a_calendar_that_hangs(redis_url, tmp_path, *caller, anthropic=None):
+    """Hold a call with a tenant whose calendar never answers, and whose staff can be rung."""
+    profile = profile_of(offers_times=True, staff={"transfer_to": "+14155550111"})
+    staff = {"+14155550111": Staff(answers_after_s=3.0)}
+
+    async def play():
+        async with world(
+            redis_url, tmp_path, profile=profile, staff=staff, anthropic=anthropic
+        ) as made:
+            # The hub keeps real time; what hangs here hangs in the call's.
+            made.context.hub.times = lambda *_, **__: asyncio.sleep(600)
+            report = await made.call(*caller)
+            return report, await made.session(report.sid)
+
+    return virtual.run(play())
+
+
+BOOKING = (
+    Speak("This is Dana Whitfield, I would like to book an appointment for a new tap."),
+    Speak("Yes, this number."),
+    Speak("No."),
+)
+
+
+def test_a_calendar_that_hangs_is_covered_by_a_filler_and_gone_on_without(redis_url, tmp_path):
+    """The caller hears at once that it takes a moment, and then the next question."""
+    report, session = with_a_calendar_that_hangs(redis_url, tmp_path, *BOOKING, HangUp(hears=r"\?"))
+
+    asked = report.said[-1].end_s
+    filler, question = [one for one in report.heard if one.start_s > asked][:2]
+    assert filler.start_s - asked < 1.0
+    assert question.start_s - asked < 5.0
+    assert "moment" in filler.text
+    assert question.text.endswith("?")
+    assert session.tools[-1].error
+    assert report.dialled == []
+
+
+def test_a_caller_who_has_waited_six_seconds_for_model_and_calendar_gets_a_person(
+    redis_url, tmp_path
+):
+    """The model stalls, and where the dialogue has taken over the calendar hangs."""
+    # Twice: it is asked again where no connection came about.
+    stalls = {"at": "anthropic.messages", "do": "stall", "for_s": 60, "times": 2}
+    report, session = with_a_calendar_that_hangs(
+        redis_url, tmp_path, *BOOKING, Wait(60), anthropic=failing(stalls)
+    )
+
+    assert "anthropic:stalled" in session.fallbacks
+    assert [(one.number, one.status) for one in report.dialled] == [("+14155550111", "completed")]
+    assert "put you through" in text_of(report)
+    assert session.is_answered
