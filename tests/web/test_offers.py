@@ -133,7 +133,9 @@ def _person(hub: Hub, company: Company, role: Role, other: Company) -> Company:
 def _live_through(hub: Hub, connected: Connected) -> None:
     """Let the company have something in every state that a page has a button for."""
     values = things(connected)
+    is_off = connected.publish(LEAD, name="Off")
     with hub.tenant(connected.company.tenant_id) as session:
+        mappings.set_active(session, is_off, is_active=False, actor="command")
         mappings.save(
             session,
             connection_id=connected.connection.id,
