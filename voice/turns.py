@@ -89,6 +89,8 @@ class Floor:
         if not self.is_current(generation):
             return False
         self._answer.text += text
+        if self._answer.is_said_to_speak is False:
+            self._answer.is_said_to_speak = None  # that was told of what came before this text
         self._answer.until_s = max(self._answer.until_s, now_s) + speaking_s(text)
         return True
 
