@@ -28,7 +28,10 @@ from hub.db.vault import Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One delivery as a page shows it: where it goes, where it stands, and what stands in its way."""
+    """One delivery as a page shows it: where it goes, where it stands, and what stands in its way.
+
+    ``has_mapping`` says that its mapping can still be opened: one that was removed only has its name left.
+    """
 
     row: Delivery
     mapping_name: str | None
@@ -37,6 +40,7 @@ class Done:
     connection_state: Health | None = None
     candidates: tuple[dict[str, Any], ...] = ()
     sentence: str | None = None
+    has_mapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +118,22 @@ def deliveries_of(session: TenantSession, event_ids: Sequence[str]) -> dict[str,
 
 def _done(session: TenantSession, which: Any) -> list[Done]:
     rows = session.execute(
-        select(Delivery, FieldMapping.name, Connection)
+        select(Delivery, FieldMapping.name, FieldMapping.archived_at, Connection)
         .options(defer(Connection.access_token), defer(Connection.refresh_token))
         .outerjoin(FieldMapping, FieldMapping.id == Delivery.mapping_id)
         .outerjoin(Connection, Connection.id == Delivery.connection_id)
         .where(which)
     )
     done = [
-        Done(row, name, account.connector, account.label, account.state)
-        if account
-        else Done(row, name, None, None)
-        for row, name, account in rows
+        Done(
+            row,
+            name,
+            account.connector if account else None,
+            account.label if account else None,
+            account.state if account else None,
+            has_mapping=name is not None and archived_at is None,
+        )
+        for row, name, archived_at, account in rows
     ]
     return sorted(done, key=_order_of_work)
 

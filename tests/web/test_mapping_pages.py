@@ -180,7 +180,9 @@ def test_mapping_that_is_off_is_removed(owner: Visitor, connected: Connected) ->
     assert "First try is removed" in owner.page("/mappings").text
     assert "First try" not in owner.page("/mappings").text
     assert owner.get(path).status_code == 404
-    assert "First try" in owner.page(f"/voicemails/{accepted.id}").text
+    voicemail_page = owner.page(f"/voicemails/{accepted.id}")
+    assert "First try (archived" in voicemail_page.text
+    assert path not in str(voicemail_page.elements)
     assert connected.publish(LEAD, name="First try") != mapping_id
 
 
