@@ -32,8 +32,9 @@ demo: install assets
 up: install assets
 	@$(BIN)/afterbeep up
 
+# Tests mostly wait for other processes: a third process uses what two leave of two cores.
 test: install-dev assets browser
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 check: install-dev
 	$(BIN)/ruff format --check .
