@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from hub.processes import Program, answers
 from hub.settings import PREFIX, SettingsProblem
 
 _TIMEOUT_S = 10.0
+_PORTS = range(12_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,15 @@ def variables(found: list[Vendor]) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Give a port below those that the system gives away, so that nobody takes it before the sandbox has it."""
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _check_free(name: str, port: int) -> None:

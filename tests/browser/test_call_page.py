@@ -30,7 +30,7 @@ from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import VOICE_TOKEN, Company, new_company
 from tests.connectors.running import Sandbox
 from tests.delivery.connected import LEAD, Connected, connect, unspent
-from tests.voice.service.world import free_port
+from tests.ports import free_port
 from voice.app import create_app as create_voice
 from voice.settings import load as load_voice
 
@@ -201,6 +201,7 @@ def test_a_typed_call_lands(browser: webdriver.Chrome, installation: Installatio
     """By keyboard alone: slots come as they are said, and the event and its record are shown when they are there."""
     browser.get(f"{installation.url}{WHERE}")
     see(browser, "A real call")
+    browser.get_log("browser")  # what other tests have left
     check(browser, "call")
     browser.find_element(By.ID, "dialled").send_keys(Keys.TAB, "+14155550177", Keys.ENTER)
     wait(browser, lambda: browser.switch_to.active_element.get_attribute("id") == "says")

@@ -339,6 +339,7 @@ def test_the_form_works_without_scripts(
     driver = start_browser(1280, 900, "--blink-settings=scriptEnabled=false")
     as_role(driver, site, seeded, Role.MAPPER)
     driver.get(f"{site.url}/mappings/{mapping_id}")
+    press(driver, "Check")  # reads the account's fields, if nobody has read them before
     see(driver, "Last Name · text")
 
     do(driver, "add-field:s0")

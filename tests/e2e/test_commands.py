@@ -14,12 +14,12 @@ from tests.e2e.installation import (
     COMMAND,
     environment,
     family,
-    free_port,
     last_json,
     run,
     survivors,
     until,
 )
+from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
 

@@ -11,6 +11,8 @@ from datetime import timedelta
 import pytest
 import redis
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from hub import clock
 from hub.context import Hub
@@ -268,7 +270,7 @@ def test_without_redis_figures_are_counted_and_not_kept(
 ) -> None:
     """The page says that they are being counted, and the request behind it counts."""
     story.voicemail(now() - MINUTE)
-    away = replace(hub, redis=redis.Redis(port=9))
+    away = replace(hub, redis=redis.Redis(port=9, retry=Retry(NoBackoff(), 0)))
 
     assert ledger_sums.sums(away, company.tenant_id, how="kept") == Shown(None, is_due=True)
     assert ledger_sums.sums(away, company.tenant_id, how="behind").value.events == 1
