@@ -250,9 +250,10 @@ class _Writer(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        """Quote what any YAML reader would take for something other than text."""
+        """Quote what any YAML reader would take for something other than text, and breaks that it would fold."""
         is_special = _NUMBER.match(text) or text in {"null", "true", "false", "~", ""}
-        style = "|" if "\n" in text else '"' if is_special else None
+        has_odd_break = any(one in text for one in "\x85\u2028\u2029")
+        style = '"' if is_special or has_odd_break else "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style)
 
     def represent_table(self, table: Mapping[str, Any]) -> yaml.MappingNode:

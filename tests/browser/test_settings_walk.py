@@ -85,7 +85,7 @@ def test_telephone(browser: webdriver.Chrome, site: Site, seeded: Seeded) -> Non
     check(browser, "settings-telephone-clash")
     press(browser, "Save")
 
-    see(browser, "It holds for calls from now on.")
+    see(browser, "Saved. It holds for calls from now on.")
     kept = voice_settings(site.hub, tenant_id).settings
     assert kept.greetings == {"en-US": "Ahoy, this is Harbor!"}
     assert kept.offers_times

@@ -146,7 +146,7 @@ def test_complaints_6_and_9_a_refresh_that_does_not_help_is_not_repeated(firm: F
     usual_s = firm.settings()["token_lifetime_s"]
     firm.sandbox.set(token_lifetime_s=0.001)
     expire(firm)
-    refreshed, version = firm.tokens("refreshed"), firm.connection().token_version
+    version = firm.connection().token_version
     firm.post(1)
     holds(lambda: firm.seen()["state"] == "needs_reconnect")
     for _ in range(3):
@@ -155,8 +155,8 @@ def test_complaints_6_and_9_a_refresh_that_does_not_help_is_not_repeated(firm: F
 
     firm.sandbox.set(token_lifetime_s=usual_s)
 
-    assert 1 <= firm.tokens("refreshed") - refreshed <= 2
-    assert firm.connection().token_version <= version + 2
+    # Each refresh makes a version; the vendor counts those of other companies too.
+    assert 1 <= firm.connection().token_version - version <= 2
     assert firm.states() == {"waiting": 1}
     firm.connect()
     firm.delivered(1)

@@ -66,6 +66,16 @@ def test_yaml_writer_and_reader_agree_on_any_text(data):
     assert source.load(source.dump_yaml(data)) == data
 
 
+@pytest.mark.parametrize(
+    "text", ["\x85", "a\x85b", "\u2028", "a\n\u2029b", "\x85\n", "a\r\nb", "\ufeff"]
+)
+def test_odd_ends_of_lines_are_written_so_that_they_stay(text: str) -> None:
+    """YAML takes more than one character for the end of a line, and folds those that are not escaped."""
+    data = {"note": text, "short": {"a": [text]}}
+
+    assert source.load(source.dump_yaml(data)) == data
+
+
 def _texts(data):
     if isinstance(data, str):
         return [data]
