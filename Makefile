@@ -34,7 +34,7 @@ up: install assets
 
 # Tests mostly wait for other processes: a third process uses what two leave of two cores.
 test: install-dev assets browser
-	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: install-dev
 	$(BIN)/ruff format --check .
