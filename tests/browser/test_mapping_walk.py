@@ -10,7 +10,8 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import Select, WebDriverWait
 from sqlalchemy import select
 
 from hub.db import mappings, people
@@ -339,7 +340,9 @@ def test_the_form_works_without_scripts(
     driver = start_browser(1280, 900, "--blink-settings=scriptEnabled=false")
     as_role(driver, site, seeded, Role.MAPPER)
     driver.get(f"{site.url}/mappings/{mapping_id}")
+    first = driver.find_element(By.TAG_NAME, "main")
     press(driver, "Check")  # reads the account's fields, if nobody has read them before
+    WebDriverWait(driver, 10, 0.05).until(staleness_of(first))
     see(driver, "Last Name · text")
 
     do(driver, "add-field:s0")
