@@ -31,8 +31,9 @@ from hub import log
 
 _LOG = log.get(__name__)
 _LOCK: Final = 7_201_461  # any number that only this uses
-#: While a migration waits for a lock, whoever comes after it waits too. So it soon lets them by, and tries again.
-PATIENCE: Final = "1s"
+#: While a migration waits for a lock, whoever comes after it waits too. So it soon lets them by, and tries again: well
+#: before PostgreSQL looks for deadlocks (1 s), or it might end the other's transaction instead.
+PATIENCE: Final = "500ms"
 _TRIES: Final = 60
 _PAUSE_S: Final = 1.0
 _LOOK_S: Final = 0.2

@@ -26,6 +26,7 @@ from hub.db.people import Role
 from hub.db.triage import SavedView
 from hub.voice import recordings
 from mappings.document import load
+from tests.api.speaking import new_number
 from tests.conftest import Company, new_company
 from tests.delivery.connected import LEAD, Connected, connect, unspent, voicemail
 from tests.delivery.judged import Story
@@ -190,7 +191,7 @@ def site(app: Flask, hub: Hub, salesforce_sandbox) -> Iterator[Site]:
     owner = visitors[Role.OWNER]
     corrected = connected.accept(voicemail(20))[0].id
     owner.post(f"/voicemails/{corrected}/bucket", {"bucket": "billing"})
-    owner.post("/settings/telephone/numbers", {"number": "+1 415 555 0199", "label": "Desk"})
+    owner.post("/settings/telephone/numbers", {"number": new_number(), "label": "Desk"})
     made = Site(app, visitors)
     for role in Role:
         made.walk(role)
