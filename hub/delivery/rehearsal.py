@@ -119,25 +119,28 @@ class _Trial:
     def run(self, event_id: str, facts: dict[str, Any], made: Sequence[_Made]) -> None:
         self.found.voicemails += 1
         if not self.mapping.matches(facts):
-            self._count("dropped", event_id, bool(made))
+            if made:
+                self._count("dropped", event_id)
             return
         self._count("matching", event_id)
-        self._count("held", event_id, self.mapping.needs_approval(facts))
+        if self.mapping.needs_approval(facts):
+            self._count("held", event_id)
         now = self._rendered(self.mapping, facts)
         misfits = [one for one in now.values() if isinstance(one, RenderProblem)]
         for one in misfits:
             self.reasons.setdefault((one.path, one.detail), []).append(event_id)
-        self._count("parked", event_id, bool(misfits))
+        if misfits:
+            self._count("parked", event_id)
         if not made:
             self._count("added", event_id)
+        elif self._is_other(now, facts, made):
+            self._count("changed", event_id)
         else:
-            is_other = self._is_other(now, facts, made)
-            self._count("changed" if is_other else "unchanged", event_id)
+            self._count("unchanged", event_id)
 
-    def _count(self, name: str, event_id: str, is_so: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as what is so
-        if is_so:
-            setattr(self.found, name, getattr(self.found, name) + 1)
-            self.found.such_as.setdefault(name, event_id)
+    def _count(self, name: str, event_id: str) -> None:
+        setattr(self.found, name, getattr(self.found, name) + 1)
+        self.found.such_as.setdefault(name, event_id)
 
     def told(self) -> Rehearsal:
         self.found.reasons = sorted(
