@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +35,7 @@ _LONGEST_PAUSE_S = 30.0
 #: A program that ran this long was well; the pause before it is started again is short again.
 _WELL_S = 60.0
 _LOOK_S = 0.25
+_PORTS = range(12_000, 32_000)
 
 
 class DidNotStart(Exception):
@@ -290,6 +293,21 @@ def _on_signals(react: Callable[[int, FrameType | None], None]) -> Iterator[None
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that nobody listens on, below those that the system gives away to whoever asks.
+
+    So nobody takes it before the process that it is for.
+    """
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def answers(url: str, *, fine: Sequence[int] = (200,)) -> Callable[[], bool]:

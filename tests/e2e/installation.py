@@ -24,9 +24,9 @@ from hub.demo.connect import connect, publish
 from hub.demo.house import House, house
 from hub.demo.vendors import Vendor, variables
 from hub.posting import Poster, envelope
+from hub.processes import free_port
 from mappings.event import Voicemail
 from tests.connectors import running
-from tests.ports import free_port
 
 COMMAND = [sys.executable, "-m", "hub.cli"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hub.processes import free_port
 from tests.e2e.installation import (
     COMMAND,
     environment,
@@ -19,7 +20,6 @@ from tests.e2e.installation import (
     survivors,
     until,
 )
-from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
 
