@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
-from hub.app import create_app
-from hub.context import Hub, open_hub
+from hub.context import Hub
 from hub.db import mappings
 from hub.db.mappings import MappingVersion
-from hub.settings import load
 from tests.browser.seeding import Seeded, seed
+from tests.browser.serving import Site, serving
 from tests.connectors import running
 from tests.connectors.running import Sandbox
 
@@ -38,34 +34,11 @@ FLAGS = (
 )
 
 
-@dataclass(frozen=True)
-class Site:
-    """Where the hub listens."""
-
-    url: str
-    hub: Hub
-
-
 @pytest.fixture(scope="session")
 def site(hub: Hub) -> Iterator[Site]:
     """The hub on a port of its own, which its own links and callbacks name."""
-    calls: list[Callable] = []
-    server = make_server("127.0.0.1", 0, lambda *words: calls[0](*words), threaded=True)  # noqa: PLW0108 - it is made below
-    url = f"http://127.0.0.1:{server.server_port}"
-    settings = load(
-        data_dir=hub.settings.data_dir,
-        database_url=hub.settings.database_url.get_secret_value(),
-        redis_url=hub.settings.redis_url.get_secret_value(),
-        allow_loopback_vendors=True,
-        public_url=url,
-    )
-    mine = open_hub(settings)
-    calls.append(create_app(mine))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Site(url, mine)
-    server.shutdown()
-    thread.join()
+    with serving(hub) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

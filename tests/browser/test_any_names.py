@@ -13,9 +13,9 @@ from sqlalchemy import update
 from hub.db import people
 from hub.db.tenants import Tenant
 from hub.web.viewer import COOKIE
-from tests.browser.conftest import Site
 from tests.browser.names import ARABIC, GERMAN, Named, live
 from tests.browser.screens import SIZES, set_size, take
+from tests.browser.serving import Site
 from tests.connectors.running import Sandbox
 from tests.delivery.connected import unspent
 

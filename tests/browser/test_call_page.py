@@ -16,21 +16,19 @@ from hypercorn.config import Config
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from werkzeug.serving import make_server
 
-from hub.app import create_app
-from hub.context import Hub, open_hub
+from hub.context import Hub
 from hub.delivery import send
-from hub.settings import load
+from hub.processes import free_port
 from hub.voice import numbers
 from hub.voice.settings import VoiceSettings, save, voice_settings
 from tests.api.speaking import new_number
 from tests.browser.seeding import PASSWORD, name_people
+from tests.browser.serving import serving
 from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import VOICE_TOKEN, Company, new_company
 from tests.connectors.running import Sandbox
 from tests.delivery.connected import LEAD, Connected, connect, unspent
-from tests.ports import free_port
 from voice.app import create_app as create_voice
 from voice.settings import load as load_voice
 
@@ -115,31 +113,11 @@ def worker(connected: Connected) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def installation(hub: Hub, salesforce_box: Sandbox) -> Iterator[Installation]:
     """Hub and worker, which know where the voice service will be."""
-    calls: list[Callable] = []
-    server = make_server("127.0.0.1", 0, lambda *words: calls[0](*words), threaded=True)  # noqa: PLW0108 - it is made below
-    url = f"http://127.0.0.1:{server.server_port}"
-    voice_port = free_port()
-    database_url = hub.settings.database_url.get_secret_value()
-    redis_url = hub.settings.redis_url.get_secret_value()
-    mine = open_hub(
-        load(
-            data_dir=hub.settings.data_dir,
-            database_url=database_url,
-            redis_url=redis_url,
-            allow_loopback_vendors=True,
-            public_url=url,
-            voice_token=VOICE_TOKEN,
-            voice_public_url=f"http://127.0.0.1:{voice_port}",
-        )
-    )
-    calls.append(create_app(mine))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    company, email, connected = _company(mine, salesforce_box)
-    with worker(connected):
-        yield Installation(url, mine, company, email, salesforce_box)
-    server.shutdown()
-    thread.join()
+    voice_url = f"http://127.0.0.1:{free_port()}"
+    with serving(hub, voice_token=VOICE_TOKEN, voice_public_url=voice_url) as site:
+        company, email, connected = _company(site.hub, salesforce_box)
+        with worker(connected):
+            yield Installation(site.url, site.hub, company, email, salesforce_box)
 
 
 def _company(hub: Hub, box: Sandbox) -> tuple[Company, str, Connected]:

@@ -27,8 +27,8 @@ from hub.voice import recordings, tool_calls
 from hub.voice.tool_calls import Used
 from hub.web.viewer import COOKIE
 from mappings.event import Event
-from tests.browser.conftest import Site
 from tests.browser.seeding import CALLS, URGENT_TASK, drain, event
+from tests.browser.serving import Site
 from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import Company, new_company
 from tests.connectors.running import Sandbox

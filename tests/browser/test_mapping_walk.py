@@ -20,9 +20,9 @@ from hub.db.mappings import MappingVersion
 from hub.db.people import Role
 from hub.web.viewer import COOKIE
 from mappings.document import load
-from tests.browser.conftest import Site
 from tests.browser.screens import take
 from tests.browser.seeding import Seeded
+from tests.browser.serving import Site
 from tests.browser.test_pages import browser, check, press, see, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("mapping_as_it_was")]

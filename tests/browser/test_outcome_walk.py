@@ -10,7 +10,7 @@ import pytest
 from hub.db import people
 from hub.db.base import now
 from hub.web.viewer import COOKIE
-from tests.browser.conftest import Site
+from tests.browser.serving import Site
 from tests.browser.test_pages import check, press, see
 from tests.conftest import new_company
 from tests.delivery.judged import Story

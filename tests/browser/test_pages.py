@@ -28,9 +28,9 @@ from hub.db.connections import Connection
 from hub.db.people import SignIn
 from mappings.document import load
 from tests.alerts.receiving import receiver
-from tests.browser.conftest import Site
 from tests.browser.screens import set_size, set_theme, take
 from tests.browser.seeding import PASSWORD, Seeded, drain
+from tests.browser.serving import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("mapping_as_it_was")]
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"

@@ -17,7 +17,7 @@ from hub.db.base import now
 from hub.db.deliveries import Delivery
 from hub.db.people import Role
 from hub.web.viewer import COOKIE
-from tests.browser.conftest import Site
+from tests.browser.serving import Site
 from tests.browser.test_pages import press, see
 from tests.conftest import new_company
 from tests.connectors.running import Sandbox

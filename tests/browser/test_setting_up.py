@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from hub.db import people
 from hub.db.people import Person
-from tests.browser.conftest import Site
 from tests.browser.seeding import PASSWORD
+from tests.browser.serving import Site
 from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import new_company
 from tests.connectors import running

@@ -14,8 +14,8 @@ from hub.db import people
 from hub.db.base import new_id
 from hub.db.people import Role
 from hub.voice.settings import VoiceSettings, save, voice_settings
-from tests.browser.conftest import Site
 from tests.browser.seeding import PASSWORD, Seeded
+from tests.browser.serving import Site
 from tests.browser.test_pages import browser, check, press, see, wait
 
 pytestmark = pytest.mark.browser

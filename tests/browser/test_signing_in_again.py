@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,20 +10,18 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from sqlalchemy import select, update
-from werkzeug.serving import make_server
 
-from hub.app import create_app
-from hub.context import Hub, open_hub
+from hub.context import Hub
 from hub.db import people
 from hub.db.base import new_id, now
 from hub.db.people import Person, Role, SignIn
 from hub.delivery.plan import Incoming, accept
-from hub.settings import load
-from tests.browser.conftest import Site
 from tests.browser.seeding import CALLS, PASSWORD, event
+from tests.browser.serving import Site, serving
 from tests.browser.test_pages import check, press, see, wait
 from tests.conftest import Company, new_company
-from tests.web.provider import CLIENT, SECRET, Provider, serving
+from tests.web.provider import CLIENT, SECRET, Provider
+from tests.web.provider import serving as serving_provider
 
 pytestmark = pytest.mark.browser
 
@@ -61,33 +58,20 @@ def _member(hub: Hub, company: Company, name: str, role: Role) -> str:
 @pytest.fixture(scope="module")
 def door(hub: Hub) -> Iterator[Door]:
     """Open it."""
-    calls: list[Callable] = []
-    server = make_server("127.0.0.1", 0, lambda *words: calls[0](*words), threaded=True)  # noqa: PLW0108 - it is made below
-    url = f"http://127.0.0.1:{server.server_port}"
     company = new_company(hub)
     for place, call in enumerate(CALLS[:8]):
         accept(hub, company.tenant_id, [Incoming.of(event(call, 5 + place))])
-    with serving() as provider:
-        settings = load(
-            data_dir=hub.settings.data_dir,
-            database_url=hub.settings.database_url.get_secret_value(),
-            redis_url=hub.settings.redis_url.get_secret_value(),
-            allow_loopback_vendors=True,
-            public_url=url,
-            oidc_issuer=provider.url,
-            oidc_client_id=CLIENT,
-            oidc_client_secret=SECRET,
-            oidc_name="Harbor's account",
-        )
-        mine = open_hub(settings)
-        calls.append(create_app(mine))
-        provider.email = _member(hub, company, "Sam Rivers", Role.OPERATOR)
-        email = _member(hub, company, "Vera Holm", Role.OPERATOR)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield Door(Site(url, mine), provider, company, email)
-        server.shutdown()
-        thread.join()
+    with serving_provider() as provider:
+        ways = {
+            "oidc_issuer": provider.url,
+            "oidc_client_id": CLIENT,
+            "oidc_client_secret": SECRET,
+            "oidc_name": "Harbor's account",
+        }
+        with serving(hub, **ways) as site:
+            provider.email = _member(hub, company, "Sam Rivers", Role.OPERATOR)
+            email = _member(hub, company, "Vera Holm", Role.OPERATOR)
+            yield Door(site, provider, company, email)
 
 
 @pytest.fixture(scope="module")
