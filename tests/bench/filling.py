@@ -74,7 +74,7 @@ _DELIVERY_COLUMNS = (
 )
 
 
-#: One attempt for each delivery that a vendor was asked about, in batches of up to 200.
+#: One attempt for each delivery that a vendor was asked about; those of an hour make a batch.
 _ATTEMPTS = """
 insert into attempts (tenant_id, delivery_id, batch, batch_size, at, ms, outcome)
 select tenant_id, id, 'clm_' || substr(md5(connection_id || date_trunc('hour', updated_at)), 1, 24), 20,

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from hub.cli.opening import check_tables
 from hub.context import Hub
-from hub.db.migrate import Standing, current, migrate, standing
+from hub.db.migrate import PATIENCE, Standing, current, migrate, standing
 from hub.settings import SettingsProblem
 
 # What the first release said to the database to take an event, to claim its row and to settle it. It stays as it was.
@@ -131,6 +131,15 @@ def test_the_first_release_works_on_while_the_tables_become_todays(empty: Engine
         tried = connection.execute(text("select count(*) from attempts")).scalar()
     assert rows == release.done["taken"]
     assert tried == release.done["sent"]
+
+
+def test_a_migration_gives_way_before_deadlocks_are_looked_for(empty: Engine) -> None:
+    """Otherwise it might be the other's transaction that PostgreSQL ends, which is at work for a caller."""
+    asked = text(
+        "select cast(:patience as interval) < current_setting('deadlock_timeout')::interval"
+    )
+    with empty.connect() as connection:
+        assert connection.execute(asked, {"patience": PATIENCE}).scalar()
 
 
 def test_a_migration_gives_way_to_a_long_transaction(empty: Engine) -> None:

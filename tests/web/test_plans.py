@@ -174,6 +174,23 @@ def test_the_latest_read_no_whole_table(hub: Hub, filled: Filled) -> None:
     assert scans(hub, found) == []
 
 
+def test_the_front_page_of_very_many_voicemails_waits_for_no_sum(hub: Hub, busy: Visitor) -> None:
+    """It shows places for its figures, reads no whole table, and has them once the requests behind it have counted."""
+    with asked(hub) as found:
+        before = busy.page("/")
+    parts = [one["hx-get"] for _, one in before.elements if one.get("hx-trigger") == "load"]
+    for part in parts:
+        busy.page(part)
+    after = busy.page("/").text
+
+    assert scans(hub, found) == []
+    assert not any(sums in statement for statement, _ in found.statements for sums in _SUMS)
+    assert len(parts) == 3
+    assert before.text.count("being counted") == 4
+    assert "20,000 events, 60,000 planned actions" in after
+    assert "being counted" not in after
+
+
 def test_a_page_looks_through_so_many_and_no_more(busy: Visitor) -> None:
     """Each page says how far it looked for what few voicemails have, and the next goes on from there."""
     path, texts = "/voicemails?tab=all&caller=new", []
