@@ -1,8 +1,8 @@
 """A company as it looks after a year: very many voicemails with their deliveries, put in by COPY.
 
-``make fill`` (``ARGS="--voicemails 100000"``) fills the database that AFTERBEEP_DATABASE_URL names, or that of
-``afterbeep up``, with a company of its own and says how to sign in. The benchmarks and the tests of query plans use
-:func:`fill`.
+``make fill`` (``ARGS="--voicemails 100000"``) fills the database that AFTERBEEP_DATABASE_URL names, or the embedded one
+of this folder, with a company of its own, and says how to sign in after ``afterbeep up``. The benchmarks and the tests
+of query plans use :func:`fill`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.progress import Progress
 
-from hub.context import Hub, process_hub
+from hub.cli.opening import opened
+from hub.context import Hub
 from hub.db import audit, mappings, people
 from hub.db.base import new_id, now
 from hub.db.connections import Connection, Health
@@ -27,6 +28,7 @@ from hub.db.deliveries import State
 from hub.db.outcomes import Kind
 from hub.db.telephone import number_hash
 from hub.db.tenants import Tenant
+from hub.settings import SettingsProblem
 from mappings.document import load
 from mappings.presets import presets
 
@@ -307,17 +309,21 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    began = time.monotonic()
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("Filling", total=asked.voicemails)
-        found = fill(
-            process_hub(),
-            asked.voicemails,
-            days=asked.days,
-            seed=asked.seed,
-            tell=lambda done: bar.update(task, completed=done),
-        )
-    took_s = time.monotonic() - began
+    try:
+        with opened() as hub, Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task("Filling", total=asked.voicemails)
+            began = time.monotonic()
+            found = fill(
+                hub,
+                asked.voicemails,
+                days=asked.days,
+                seed=asked.seed,
+                tell=lambda done: bar.update(task, completed=done),
+            )
+            took_s = time.monotonic() - began
+    except SettingsProblem as err:
+        sys.stderr.write(f"{err}\n")
+        return 1
     made = f"{found.voicemails:,} voicemails and {found.deliveries:,} deliveries in {took_s:.0f} s."
     sys.stdout.write(f"{made}\nSign in as {found.email} with the password {PASSWORD!r}.\n")
     return 0
